@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The last lines of a run: what happened to each record, where its PHR is, what to do next; and the result document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, say, width
+
+
+class ActionModule(Action):
+    SPEC = {
+        **RECORDS,
+        "workflow": {"type": "str", "required": True},
+        "records": {"type": "list", "elements": "str", "default": []},
+        "result": {"type": "dict", "default": {}},
+        "opinions": {"type": "list", "elements": "dict", "default": []},
+        "result_file": {"type": "path"},
+        "error": {"type": "str", "default": ""},
+    }
+
+    def act(self, options: dict[str, Any]) -> dict[str, Any]:
+        store = Directory(options["records_dir"], options["feature"])
+        records = [store.load(one) for one in options["records"]]
+        document = report.result(options["workflow"], options["result"], options["opinions"], store, records, options["error"])
+        if options["result_file"]:
+            report.write(options["result_file"], document)
+        for record, row in zip(records, document["records"]):
+            say(screen.outcome(record.identifier, record.state, row["reason"], row["path"], row["next"], width()))
+        bad = [row for row in document["records"] if row["state"] in report.FAILED]
+        message = options["error"] or "; ".join(f"record {row['id']} {row['state'].replace('_', ' ')}: {row['reason']}" for row in bad)
+        return {"failed": True, "msg": message} if message else {"document": document}

@@ -1,0 +1,20 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Runs the module diagnose in Ansible's own process where that is possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.workflow import RULES, SPEC, diagnose
+from ansible_collections.aiops.k8s.plugins.module_utils.options import connections
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import LocalAction
+
+
+class ActionModule(LocalAction):
+    SPEC = SPEC
+    REQUIRE = RULES
+
+    def act(self, options: dict[str, Any]) -> dict[str, Any]:
+        return diagnose(options, *connections(options))

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Records proposals and shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, person_present, say, width
+
+
+class ActionModule(Action):
+    SPEC = {
+        **RECORDS,
+        "result": {"type": "dict", "required": True},
+        "opinions": {"type": "list", "elements": "dict", "default": []},
+        "approval": {"type": "str", "choices": ["auto", "prompt", "defer"], "default": "auto"},
+        "command": {"type": "str", "required": True},
+    }
+
+    def act(self, options: dict[str, Any]) -> dict[str, Any]:
+        result = options["result"]
+        ask = options["approval"] == "prompt" or (options["approval"] == "auto" and person_present(self.task_vars))
+        if not result["proposals"]:
+            say([(f"No failing workload among {result['pods_seen']} pods: nothing to propose.", "green"), *_not_evaluated(result)])
+            return {"records": [], "ask": False}
+        store, records = Directory(options["records_dir"], options["feature"]), []
+        for number, proposal in enumerate(result["proposals"]):
+            opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")) == str(number)]
+            document = payload(proposal, result, opinions, options["command"])
+            if self.check_mode:
+                say([*screen.proposal(document, "", document["digest"], width()), ("check mode: no record was written", "yellow")])
+                continue
+            record = store.create(document)
+            if record.plan is None:
+                store.append(record, "closed", {"reason": "advice only: " + document["no_plan_reason"]})
+            say([*screen.proposal(record.proposal, record.identifier, record.digest, width()), (f"recorded in {store.document(record)}", "")])
+            records.append({"id": record.identifier, "digest": record.digest, "state": record.state, "phr": store.document(record)})
+        say(_not_evaluated(result))
+        return {"records": records, "ask": ask and not self.check_mode}
+
+
+def _not_evaluated(result: dict[str, Any]) -> list[screen.Line]:
+    missing = result["coverage"]["not_evaluated"]
+    return [(f"not evaluated: {one['what']} (missing: {one['missing']})", "yellow") for one in missing]

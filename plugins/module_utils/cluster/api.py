@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Plain JSON requests to one API server: the only code that talks to it. Every refusal becomes a named error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator, Mapping
+from urllib.parse import quote, urlencode
+
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, library
+
+JSON_PATCH = "application/json-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+PAGE = 500  # objects per page of a list: 1 to 3 MB of pods
+_GO_ESCAPES = {letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+FIELD_MANAGER = "aiops.k8s"
+
+
+class Unreachable(AiopsError):
+    """No answer from the API server: name, network, TLS or time-out."""
+
+
+class ApiError(AiopsError):
+    """The API server answered with an error status. ``status`` is the HTTP status, ``reason`` the Status object's reason."""
+
+    def __init__(self, status: int, reason: str, message: str, request: str, fix: str = "") -> None:
+        super().__init__(f"The API server refused {request}: {status} {reason}: {message}", fix)
+        self.status, self.reason, self.text = status, reason, message
+
+
+class Api:
+    """One API server as one identity. Safe to use from several threads."""
+
+    def __init__(self, server: str, pool: Any, headers: list[tuple[str, str]], ca_data: bytes | None = None) -> None:
+        self.server, self.ca_data = server, ca_data
+        self._pool, self._headers = pool, headers
+
+    def request(
+        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None, *,
+        content_type: str = "application/json", accept: str = "application/json", timeout: float = 30.0,
+    ) -> Any:
+        """Send one request and return the parsed JSON. Raises ApiError or Unreachable."""
+        return json.loads(self._send(method, path, query, body, content_type, accept, timeout))
+
+    def text(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = 30.0) -> str:
+        """GET something that is not JSON (logs, metrics). Bytes that are not UTF-8 are replaced."""
+        return self._send("GET", path, query, None, "", "*/*", timeout).decode("utf-8", "replace")
+
+    def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+        """One object, or None where it does not exist."""
+        try:
+            return self.request("GET", path, query)  # type: ignore[no-any-return]
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def pages(self, path: str, query: Mapping[str, Any] | None = None, accept: str = "application/json") -> Iterator[dict[str, Any]]:
+        """The items of a list, read page by page, so that memory follows what the caller keeps."""
+        token = ""
+        while True:
+            chunk = {"limit": PAGE, **(query or {}), **({"continue": token} if token else {})}
+            answer = self.request("GET", path, chunk, accept=accept)
+            yield from answer.get("items") or []
+            token = answer.get("metadata", {}).get("continue", "")
+            if not token:
+                return
+
+    def _send(self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, accept: str, timeout: float) -> bytes:
+        urllib3 = library("urllib3")
+        headers = urllib3.HTTPHeaderDict([("Accept", accept), ("User-Agent", "aiops.k8s")])
+        for name, value in self._headers:
+            headers.add(name, value)
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = as_go_writes(body)
+        url = self.server + path + (f"?{urlencode(query, doseq=True)}" if query else "")
+        try:
+            answer = self._pool.request(
+                method, url, body=data, headers=headers,
+                timeout=urllib3.Timeout(connect=min(timeout, 5.0), read=timeout),
+                # a request that may have been carried out is never sent twice
+                retries=urllib3.Retry(1 if method == "GET" else 0, redirect=0),
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(
+                f"The API server {self.server} does not answer {method} {path}: {_cause(error)}.",
+                "Check the server's address in the kubeconfig, the network and the certificates (options kubeconfig, context, host, ca_cert).",
+            ) from error
+        if answer.status >= 300:
+            raise _refusal(answer.status, answer.data, f"{method} {path}")
+        return bytes(answer.data)
+
+
+def as_go_writes(body: Any) -> bytes:
+    """JSON in the bytes that the API server itself would write.
+
+    The server's JSON patch compares strings of a ``test`` operation as raw JSON, so that the same string escaped in another
+    way counts as different: Go escapes <, > and &, and leaves other characters as they are.
+    """
+    text = json.dumps(body, ensure_ascii=False)
+    return "".join(_GO_ESCAPES.get(letter, letter) for letter in text).encode()
+
+
+def _cause(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    return str(reason).split(": ", 1)[-1][:200]
+
+
+def _refusal(status: int, data: bytes, request: str) -> ApiError:
+    try:
+        answer = json.loads(data)
+        reason, message = str(answer.get("reason") or ""), str(answer.get("message") or "")
+    except (ValueError, AttributeError):
+        reason, message = "", data[:200].decode("utf-8", "replace").strip()
+    fix = {
+        401: "The credentials are not accepted: the token or certificate may have expired. Log in again, or give another kubeconfig, context or api_key.",
+        403: "Grant the verb that the message names to this user, or use another kubeconfig or context.",
+    }.get(status, "")
+    return ApiError(status, reason or str(status), message, request, fix)
+
+
+def segment(name: str) -> str:
+    """A name as one path segment: no name, however odd, can change which object a request is about."""
+    return quote(name, safe="")

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a workload looks like right now, as plain data: the same for every kind that runs pods."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, segment
+
+State = dict[str, Any]
+
+# kind -> (apiVersion, status keys of wanted, updated and available pods; None means spec.replicas)
+KINDS: dict[str, tuple[str, str | None, str, str]] = {
+    "Deployment": ("apps/v1", None, "updatedReplicas", "availableReplicas"),
+    "StatefulSet": ("apps/v1", None, "updatedReplicas", "availableReplicas"),
+    "DaemonSet": ("apps/v1", "desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable"),
+    "ReplicaSet": ("apps/v1", None, "fullyLabeledReplicas", "availableReplicas"),
+}
+
+
+def observe(api: Api, subject: Mapping[str, str]) -> State:
+    """The state of a workload:
+
+        exists, uid, settled (the controller has seen the last change), wanted, updated, available,
+        pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
+    """
+    live = objects.read(api, {"apiVersion": KINDS[subject["kind"]][0], **subject})
+    if live is None:
+        return {"exists": False, "uid": "", "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
+    namespace, selector = live["metadata"]["namespace"], _selector(live["spec"]["selector"])
+    listed = list(api.pages(f"/api/v1/namespaces/{segment(namespace)}/pods", {"labelSelector": selector}))
+    return summarize(live, listed, _revision(api, live, selector))
+
+
+def summarize(live: Mapping[str, Any], pods: list[dict[str, Any]], revision: str) -> State:
+    """The state from the objects themselves; pods being deleted do not count."""
+    _version, wanted_key, updated_key, available_key = KINDS[live["kind"]]
+    spec, status = live["spec"], live.get("status", {})
+    mine = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    return {
+        "exists": True,
+        "uid": live["metadata"]["uid"],
+        "settled": status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0),
+        "wanted": status.get(wanted_key, 0) if wanted_key else spec.get("replicas", 1),
+        "updated": status.get(updated_key, 0),
+        "available": status.get(available_key, 0),
+        "pods": sorted((_pod(pod, revision) for pod in mine), key=lambda pod: str(pod["name"])),
+    }
+
+
+def _pod(pod: Mapping[str, Any], revision: str) -> dict[str, Any]:
+    labels, status = pod["metadata"].get("labels", {}), pod.get("status", {})
+    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    reasons = [
+        reason
+        for container in containers
+        for reason in (
+            container.get("state", {}).get("waiting", {}).get("reason"),
+            container.get("state", {}).get("terminated", {}).get("reason"),
+            container.get("lastState", {}).get("terminated", {}).get("reason"),
+        )
+        if reason and reason not in ("Completed", "ContainerCreating", "PodInitializing")
+    ]
+    return {
+        "name": pod["metadata"]["name"],
+        "uid": pod["metadata"]["uid"],
+        "ready": any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", [])),
+        "current": not revision or revision in (labels.get("pod-template-hash"), labels.get("controller-revision-hash")),
+        "restarts": sum(container.get("restartCount", 0) for container in containers),
+        "reasons": sorted(set(reasons)),
+    }
+
+
+def _revision(api: Api, live: Mapping[str, Any], selector: str) -> str:
+    """The hash label of the newest revision's pods; empty where revisions do not apply."""
+    if live["kind"] == "StatefulSet":
+        return str(live.get("status", {}).get("updateRevision", ""))
+    if live["kind"] != "Deployment":
+        return ""
+    wanted = (live["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision")
+    namespace = segment(live["metadata"]["namespace"])
+    for replicaset in api.pages(f"/apis/apps/v1/namespaces/{namespace}/replicasets", {"labelSelector": selector}):
+        annotations = replicaset["metadata"].get("annotations") or {}
+        owned = any(owner["uid"] == live["metadata"]["uid"] for owner in replicaset["metadata"].get("ownerReferences", []))
+        if owned and annotations.get("deployment.kubernetes.io/revision") == wanted:
+            return str(replicaset["metadata"].get("labels", {}).get("pod-template-hash", ""))
+    return ""
+
+
+def _selector(selector: Mapping[str, Any]) -> str:
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for expression in selector.get("matchExpressions") or []:
+        key, operator, values = expression["key"], expression["operator"], ",".join(expression.get("values") or [])
+        parts.append({"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}[operator])
+    return ",".join(parts)

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Carries out an approved plan, or its inverse: once, guarded, recorded before and after.
+
+What was done is read from the cluster, not remembered: a run that died between the event and the request, or between the
+request and the next event, is picked up by asking each object whether it carries this record's mark.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
+
+_RACES = 10  # times that a status update may come between our read and our patch before we give up
+
+
+def prepare(api: Api, change: dict[str, Any], live: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """(change with the server's own outcome, reason why the executor may not do it or "").
+
+    A server-side dry run needs the executor's rights; without them the locally computed outcome stays, marked so.
+    """
+    verb = change["action"]
+    missing = objects.may(api, verb, change["object"])
+    if missing:
+        return change, missing
+    if verb == "delete":
+        objects.delete(api, change["object"], change["preconditions"], dry_run=True)
+        return {**change, "dry_run": "server"}, ""
+    result = objects.patch(api, change["object"], change["patch"], dry_run=True)
+    return {**change, "dry_run": "server", "outcome": patch.outcome(live, {"apiVersion": live["apiVersion"], "kind": live["kind"], **result})}, ""
+
+
+def execute(api: Api, store: Directory, record: Record, now: datetime, check_mode: bool = False) -> dict[str, Any]:
+    """Apply an approved plan. Returns {changed, state, changes[]}.
+
+    Raises GateRefused when it may not be applied (nothing was changed), or the API's own error; a run that ends in between
+    is continued by calling this again.
+    """
+    if record.state not in ("approved", "executing"):
+        gate.require_approval(record, now)
+    plan = gate.require_plan(record)
+    gate.require_cluster(plan, objects.cluster_identity(api))
+    progress = {change["id"]: _progress(api, record, change) for change in plan["changes"]}
+    if record.state == "executing" and all(one == "applied" for one in progress.values()):
+        return _finish(api, store, record, plan, recovered=True)
+    _plan, approval = gate.require_approval(record, now)
+    moved = {identifier: one for identifier, one in progress.items() if one not in ("pending", "applied")}
+    if record.state == "approved" and "applied" in progress.values():
+        moved = {identifier: "the object already carries this record's mark, though the record says that nothing was applied" for identifier in progress}
+    if moved:
+        raise _refused(store, record, "; ".join(f"{identifier}: {reason}" for identifier, reason in moved.items()), check_mode)
+    for change in plan["changes"]:
+        if progress[change["id"]] == "pending":
+            _rehearse(api, store, record, change, check_mode)
+    if check_mode:
+        return {"changed": True, "state": record.state, "changes": plan["changes"]}
+    if record.state == "approved":
+        store.append(record, "executing", {"digest": record.digest, "approved_by": approval["by"], "executor": objects.who_am_i(api)})
+    for change in plan["changes"]:
+        if progress[change["id"]] == "pending":
+            _carry_out(api, store, record, change, already="applied" in progress.values())
+            progress[change["id"]] = "applied"
+    return _finish(api, store, record, plan, recovered=False)
+
+
+def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str, Any]:
+    """Apply the inverse of what was applied. Allowed after a failed check only: the inverse was approved with the plan.
+
+    Returns {changed, state, changes[]}. Raises GateRefused when the record does not allow it or the objects moved on.
+    """
+    plan = gate.require_plan(record)
+    if record.state not in ("failed", "rolling_back"):
+        raise GateRefused(f"Record {record.identifier} is {record.state}; only a change whose check failed is undone by itself.")
+    gate.require_cluster(plan, objects.cluster_identity(api))
+    if record.state == "failed":
+        store.append(record, "rolling_back", {"digest": record.digest, "reason": reason, "authority": "a check of the approved plan failed"})
+    undone = []
+    for change in reversed(plan["changes"]):
+        try:
+            undone.append({"id": change["id"], "result": _undo(api, record, change)})
+        except (GateRefused, ApiError) as error:
+            store.append(record, "failed", {"phase": "rollback", "reason": str(error), "applied": True})
+            raise
+    store.append(record, "rolled_back", {"changes": undone})
+    return {"changed": any(one["result"] == "undone" for one in undone), "state": record.state, "changes": undone}
+
+
+def mark(record: Record) -> str:
+    """What the annotation ``aiops.k8s/record`` says: ``FEATURE/ID``."""
+    return f"{record.proposal['feature']}/{record.identifier}"
+
+
+def _progress(api: Api, record: Record, change: dict[str, Any]) -> str:
+    """``pending``, ``applied``, or the sentence that says why neither."""
+    live = objects.read(api, change["object"])
+    gone = live is None or live["metadata"]["uid"] != change["object"]["uid"]
+    name = f"{change['object']['kind'].lower()}/{change['object']['name']}"
+    if change["action"] == "delete" and record.state == "executing" and (gone or (live and "deletionTimestamp" in live["metadata"])):
+        return "applied"
+    if live is None:
+        return f"{name} does not exist any more"
+    if gone:
+        return f"{name} was deleted and created again since it was diagnosed"
+    if change["action"] == "delete":
+        return "pending"
+    if patch.mark_of(live) == (mark(record), record.digest):
+        return "applied"
+    moved = patch.holds(live, change["patch"])
+    return f"{name} is not as it was: {'; '.join(moved)}" if moved else "pending"
+
+
+def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any], check_mode: bool) -> None:
+    live = objects.read(api, change["object"])
+    try:
+        prepared, missing = prepare(api, change, live or {})
+    except ApiError as error:
+        raise _refused(store, record, f"the dry run of {change['id']} failed: {error.text or error.reason}", check_mode) from error
+    if missing:
+        raise GateRefused(f"Record {record.identifier} cannot be carried out: {missing}.", "Give the executor's credentials (option executor).")
+    if prepared["outcome"] != change["outcome"]:
+        raise _refused(store, record, f"the dry run of {change['id']} gives another outcome than the approved one: {_difference(change, prepared)}", check_mode)
+
+
+def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any], already: bool) -> None:
+    try:
+        if change["action"] == "delete":
+            objects.delete(api, change["object"], change["preconditions"], dry_run=False)
+        else:
+            _patch_marked(api, record, change, change["patch"], f"aiops.k8s {mark(record)}: {record.plan['summary'] if record.plan else ''}")
+    except (ApiError, GateRefused) as error:
+        if isinstance(error, ApiError) and error.status >= 500:
+            raise  # the server does not say whether it was done: resume asks the object
+        store.append(record, "failed", {"phase": "apply", "reason": str(error), "applied": already})
+        raise
+
+
+def _patch_marked(api: Api, record: Record, change: dict[str, Any], operations: list[dict[str, Any]], cause: str) -> None:
+    for _attempt in range(_RACES):
+        live = objects.read(api, change["object"])
+        moved = patch.holds(live, operations) if live else ["the object does not exist any more"]
+        if live is None or moved:
+            raise GateRefused(f"{change['object']['kind'].lower()}/{change['object']['name']} is not as it was: {'; '.join(moved)}.")
+        try:
+            objects.patch(api, change["object"], [*operations, *patch.marks(live, mark(record), record.digest, cause[:250])], dry_run=False)
+            return
+        except ApiError as error:
+            if error.status not in (409, 422):
+                raise
+    raise GateRefused(f"{change['object']['kind'].lower()}/{change['object']['name']} was written to {_RACES} times while it was to be changed.", "Try again.")
+
+
+def _undo(api: Api, record: Record, change: dict[str, Any]) -> str:
+    if change["action"] == "delete":
+        return "nothing to undo: the owner has created the pod again"
+    live = objects.read(api, change["object"])
+    if live is None:
+        raise GateRefused(f"{change['object']['name']} does not exist any more; nothing is left to undo.")
+    if patch.holds(live, change["inverse"]) and not patch.holds(live, _without_generation(change["patch"])):
+        return "already as before"
+    _patch_marked(api, record, change, change["inverse"], f"aiops.k8s {mark(record)} undone")
+    return "undone"
+
+
+def _finish(api: Api, store: Directory, record: Record, plan: dict[str, Any], recovered: bool) -> dict[str, Any]:
+    done = []
+    for change in plan["changes"]:
+        live = objects.read(api, change["object"]) or {}
+        done.append({"id": change["id"], "generation": live.get("metadata", {}).get("generation")})
+    store.append(record, "executed", {"changes": done, "recovered": recovered, "applied": clock.stamp(clock.now())})
+    return {"changed": not recovered, "state": record.state, "changes": plan["changes"]}
+
+
+def _refused(store: Directory, record: Record, reason: str, check_mode: bool) -> AiopsError:
+    if not check_mode:
+        store.append(record, "refused", {"reason": reason})
+    return GateRefused(f"Record {record.identifier} was not carried out: {reason}.", "Nothing was changed. Run the workflow again for a proposal that fits the object as it is now.")
+
+
+def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [operation for operation in operations if operation["path"] != "/metadata/generation"]
+
+
+def _difference(approved: dict[str, Any], found: dict[str, Any]) -> str:
+    lines = [f"{one['path']}: {patch.short(one['after'])}" for one in found["outcome"] if one not in approved["outcome"]]
+    lines += [f"{one['path']} is missing" for one in approved["outcome"] if one not in found["outcome"]]
+    return "; ".join(lines)

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Whether a change worked: pure judgements over observed states of the workload (cluster/workload.py).
+
+Check types, in the order in which they are judged:
+    status_changed     the failing pods are replaced or recovered within ``within_seconds``
+    available          all wanted pods are of the newest revision and available within ``within_seconds``
+    restarts_stable    then for ``hold_seconds`` no container restarts and availability stays
+    watch              then for ``hold_seconds`` more the same holds; judged whenever it is looked at
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.clock import span
+
+State = Mapping[str, Any]
+_REPEATED = 2  # restarts of a new pod that prove a failure before its time is up
+_UNAVAILABLE_GRACE = 120.0  # seconds that a watched workload may lack pods: a node drain is not a failure
+
+
+def standard(subject: Mapping[str, str], failing: list[Mapping[str, Any]], *, within: int, hold: int, watch: int) -> list[dict[str, Any]]:
+    """The checks of a change to a workload. ``failing``: [{uid, reason}] of the pods as diagnosed; all times in seconds."""
+    common = {"object": dict(subject)}
+    return [
+        {"id": "K1", "type": "status_changed", **common, "failing": [dict(pod) for pod in failing], "within_seconds": within, "hold_seconds": 0},
+        {"id": "K2", "type": "available", **common, "within_seconds": within, "hold_seconds": 0},
+        {"id": "K3", "type": "restarts_stable", **common, "within_seconds": within, "hold_seconds": hold},
+        {"id": "K4", "type": "watch", **common, "within_seconds": 0, "hold_seconds": watch},
+    ]
+
+
+def describe(check: Mapping[str, Any]) -> str:
+    """One line for the approver."""
+    name = f"{check['object']['kind'].lower()}/{check['object']['name']}"
+    return {
+        "status_changed": f"the status of the failing pods of {name} changes within {span(check['within_seconds'])}",
+        "available": f"all pods of {name} are of the new revision and available within {span(check['within_seconds'])}",
+        "restarts_stable": f"then no container of {name} restarts for {span(check['hold_seconds'])}",
+        "watch": f"then {name} stays available without restarts for {span(check['hold_seconds'])} (watch)",
+    }[check["type"]]
+
+
+@dataclass
+class Progress:
+    """What validation has seen so far. ``verdict``: pending, passed or failed; ``seconds`` when each check was met."""
+
+    verdict: str = "pending"
+    reason: str = ""
+    met: dict[str, float] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+
+
+def validate(progress: Progress, checks: list[dict[str, Any]], state: State, elapsed: float) -> Progress:
+    """Judge one more observation, ``elapsed`` seconds after the change."""
+    by_type = {check["type"]: check for check in checks}
+    changed, available, stable = by_type["status_changed"], by_type["available"], by_type["restarts_stable"]
+    if not state["exists"]:
+        return _fail(progress, "the workload does not exist any more")
+    if _status_changed(changed, state):
+        progress.met.setdefault(changed["id"], elapsed)
+    if is_available(state):
+        progress.met.setdefault(available["id"], elapsed)
+    crashing = [pod for pod in state["pods"] if pod["current"] and pod["restarts"] >= _REPEATED and not pod["ready"] and pod["uid"] not in _known(changed)]
+    if crashing:
+        return _fail(progress, f"the new pod {crashing[0]['name']} has restarted {crashing[0]['restarts']} times ({', '.join(crashing[0]['reasons'])})")
+    for check in (changed, available):
+        if check["id"] not in progress.met:
+            if elapsed >= check["within_seconds"]:
+                return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {summary(state)}")
+            return progress
+    if not progress.restarts:
+        progress.restarts = restarts(state)
+    fault = disturbance(progress.restarts, state)
+    if fault:
+        return _fail(progress, fault)
+    if not is_available(state):
+        progress.met.pop(available["id"])  # it has to come back within its time, and to hold from then on
+        return progress
+    if elapsed - progress.met[available["id"]] >= stable["hold_seconds"]:
+        progress.met.setdefault(stable["id"], elapsed)
+        progress.verdict = "passed"
+    return progress
+
+
+def watch(baseline: Mapping[str, int], state: State, unavailable_for: float) -> str:
+    """The reason why a watched workload has failed, or "". ``baseline``: restarts by pod uid when validation passed."""
+    if not state["exists"]:
+        return "the workload does not exist any more"
+    fault = disturbance(baseline, state)
+    if fault:
+        return fault
+    return f"not all pods have been available for {span(unavailable_for)}: {summary(state)}" if unavailable_for > _UNAVAILABLE_GRACE else ""
+
+
+def is_available(state: State) -> bool:
+    """Whether every wanted pod is of the newest revision, available, and nothing else is left."""
+    return bool(state["exists"] and state["settled"] and state["updated"] >= state["wanted"] and state["available"] >= state["wanted"]
+                and sum(1 for pod in state["pods"] if pod["current"]) >= state["wanted"])
+
+
+def restarts(state: State) -> dict[str, int]:
+    """{pod uid: restarts} of the newest revision's pods."""
+    return {pod["uid"]: pod["restarts"] for pod in state["pods"] if pod["current"]}
+
+
+def disturbance(baseline: Mapping[str, int], state: State) -> str:
+    """The first container restart since the baseline, as a sentence; a pod that came later starts at 0."""
+    for pod in state["pods"]:
+        if pod["current"] and pod["restarts"] > baseline.get(pod["uid"], 0):
+            return f"a container of {pod['name']} restarted ({', '.join(pod['reasons']) or 'no reason given'})"
+    return ""
+
+
+def summary(state: State) -> str:
+    """``2 of 3 pods available, 3 updated, 0 restarts``."""
+    if not state["exists"]:
+        return "gone"
+    text = f"{state['available']} of {state['wanted']} pods available, {state['updated']} updated, {sum(restarts(state).values())} restarts"
+    reasons = sorted({reason for pod in state["pods"] if pod["current"] and not pod["ready"] for reason in pod["reasons"]})
+    return f"{text} ({', '.join(reasons)})" if reasons else text
+
+
+def _known(check: Mapping[str, Any]) -> set[str]:
+    return {pod["uid"] for pod in check["failing"]}
+
+
+def _status_changed(check: Mapping[str, Any], state: State) -> bool:
+    here = {pod["uid"]: pod for pod in state["pods"]}
+    return all(pod["uid"] not in here or here[pod["uid"]]["ready"] for pod in check["failing"]) or any(
+        pod["uid"] not in _known(check) and pod["current"] for pod in state["pods"]
+    )
+
+
+def _fail(progress: Progress, reason: str) -> Progress:
+    progress.verdict, progress.reason = "failed", reason
+    return progress

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Renders a record's events as its Prompt History Record: spec-kit's front matter and sections, our data under one key.
+
+Pure: the same events always give the same document, so that it can be rendered again and compared. Text that came from the
+cluster or from a model is escaped or stands in code blocks: it cannot draw headings, links or HTML into the record.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable
+
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
+_STAGE = "misc"
+_OUTCOMES = {
+    "proposed": "Waiting for a decision; nothing was changed.",
+    "approved": "Approved; nothing was changed yet.",
+    "rejected": "Rejected; nothing was changed.",
+    "expired": "Not decided in time; nothing was changed.",
+    "executing": "The change was begun; run `ansible-playbook aiops.k8s.resume` to find out what is left.",
+    "executed": "The change was applied; whether it worked is not proven yet.",
+    "validated": "The change was applied and its checks passed; the watch is not over.",
+    "failed": "It failed.",
+    "rolling_back": "The change is being undone.",
+    "rolled_back": "The change did not work and was undone.",
+    "closed": "Done.",
+}
+
+
+def file_name(events: list[Event]) -> str:
+    """``0007-oomkilled-in-deployment-web-in-namespace-shop.misc.prompt.md``."""
+    proposal = events[0]["payload"]
+    slug = "-".join(re.findall(r"[a-z0-9]+", proposal["title"].lower())[:7])[:80]
+    return f"{proposal['id']}-{slug or 'operation'}.{_STAGE}.prompt.md"
+
+
+def render(events: list[Event]) -> str:
+    """The whole Markdown document."""
+    front = library("yaml").safe_dump(front_matter(events), sort_keys=False, allow_unicode=True, width=120)
+    sections = [_heading(events), _prompt(events), _response(events), _decision(events), _outcome(events), _evaluation(events)]
+    return f"---\n{front}---\n\n" + "\n\n".join(section.rstrip() for section in sections) + "\n"
+
+
+def front_matter(events: list[Event]) -> dict[str, Any]:
+    proposal, plan = events[0]["payload"], events[0]["payload"].get("plan")
+    engines = [opinion for opinion in proposal.get("opinions", []) if opinion.get("outcome") in ("answered", "disagrees")]
+    return {
+        "id": proposal["id"], "title": proposal["title"], "stage": _STAGE, "date": events[0]["time"][:10], "surface": "agent",
+        "model": ", ".join(sorted({str(opinion.get("model")) for opinion in engines})) or "none (built-in analysis)",
+        "feature": proposal["feature"], "branch": "none", "user": events[0]["actor"]["user"], "command": proposal["command"],
+        "labels": ["aiops", proposal["workflow"], *sorted({finding["code"] for finding in proposal["findings"]})],
+        "links": {"spec": None, "ticket": None, "adr": None, "pr": None},
+        "files": [f"{proposal['id']}.jsonl"], "tests": [check["type"] for check in plan["checks"]] if plan else ["none"],
+        "aiops": {
+            "state": state(events), "target": proposal["target"], "cluster": proposal["cluster"], "risk": plan["risk"] if plan else None,
+            "digest": proposal.get("digest") or None, "events": len(events), "head": events[-1]["hash"],
+        },
+    }
+
+
+def _heading(events: list[Event]) -> str:
+    proposal = events[0]["payload"]
+    return f"# {proposal['id']}: {_plain(proposal['title'])}\n\n**{state(events)}** - {_OUTCOMES[state(events)]}{_reason(events)}"
+
+
+def _reason(events: list[Event]) -> str:
+    final = next((one for one in reversed(events) if one["kind"] == state(events)), events[-1])
+    reason = final["payload"].get("reason") if final["kind"] in ("failed", "rejected", "rolling_back", "closed") else ""
+    if final["kind"] == "rolled_back":
+        failed = last(events, "failed")
+        reason = failed["payload"]["reason"] if failed else ""
+    return f" {_plain(str(reason))}" if reason else ""
+
+
+def _prompt(events: list[Event]) -> str:
+    proposal = events[0]["payload"]
+    parts = ["## Prompt", _code(proposal["command"])]
+    for opinion in proposal.get("opinions", []):
+        if opinion.get("prompt"):
+            parts.append(f"<details><summary>Prompt sent to {_plain(opinion['engine'])} ({_plain(str(opinion.get('model')))}), redacted</summary>\n\n{_code(opinion['prompt'])}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def _response(events: list[Event]) -> str:
+    proposal = events[0]["payload"]
+    plan = proposal.get("plan")
+    parts = ["## Response snapshot", "### What is wrong", "\n".join(_finding(finding) for finding in proposal["findings"])]
+    parts += ["### Evidence", "\n".join(_fact(fact) for fact in proposal["evidence"]), "### Opinions", _opinions(proposal)]
+    if plan is None:
+        return "\n\n".join([*parts, "### Proposed change", f"None: {_plain(proposal['no_plan_reason'])}."])
+    parts += ["### Proposed change", f"{_sentence(plan['summary'])} Digest `{proposal['digest']}`, decided by {plan['expires']}."]
+    parts += [_change(change) for change in plan["changes"]]
+    if plan.get("notes"):
+        parts.append("\n".join(f"- {_plain(note)}" for note in plan["notes"]))
+    if proposal.get("not_chosen"):
+        parts.append("Not chosen: " + "; ".join(_plain(reason) for reason in proposal["not_chosen"]) + ".")
+    parts += ["### Risk", f"**{plan['risk']}**: {'; '.join(_plain(reason) for reason in plan['risk_reasons'])}."]
+    parts += ["### How it is undone", _sentence(plan["undo"]), "### How it is proven", "\n".join(f"- {check['id']}: {_plain(checks.describe(check))}" for check in plan["checks"])]
+    return "\n\n".join(parts)
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    return (
+        f"- **{finding['code']}** ({finding['severity']}) {_plain(named(finding['object']))}: {_plain(finding['root_cause'])}\n"
+        f"  - Suggested fix: {_plain(finding['suggested_fix'])}\n  - Expected outcome: {_plain(finding['expected_outcome'])}\n"
+        f"  - Evidence: {', '.join(finding['evidence'])}; runbook: {finding['runbook']}"
+    )
+
+
+def _fact(fact: dict[str, str]) -> str:
+    return f"- **{fact['id']}** {_plain(fact['source'])}{f' at {fact_time}' if (fact_time := fact['time']) else ''}\n\n{_code(fact['excerpt'], indent='      ')}\n"
+
+
+def _opinions(proposal: dict[str, Any]) -> str:
+    lines = ["- built-in analysis: the findings above"]
+    for opinion in proposal.get("opinions", []):
+        said = opinion.get("root_cause") or opinion.get("reason") or ""
+        verdict = {True: "agrees", False: "disagrees"}.get(opinion.get("agrees"), opinion["outcome"])
+        lines.append(f"- {_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s: **{verdict}**: {_plain(str(said))}")
+    return "\n".join(lines)
+
+
+def _change(change: dict[str, Any]) -> str:
+    subject = change["object"]
+    lines = []
+    for line in change["outcome"]:
+        lines.append(f"  {line['path']}")
+        lines += [f"{sign} {text}" for sign, value in (("-", line["before"]), ("+", line["after"])) if value is not None for text in patch.short(value, 1000).splitlines()]
+    how = {"server": "rehearsed by the API server (dry run)", "local": "computed locally, not rehearsed by the API server"}[change["dry_run"]]
+    return f"{change['id']}: {change['action']} {_plain(named(subject))}, uid `{subject['uid']}`, {how}\n\n{_code(chr(10).join(lines), 'diff')}"
+
+
+def _decision(events: list[Event]) -> str:
+    decided = last(events, "approved") or last(events, "rejected")
+    lines = ["## Decision", ""]
+    if decided:
+        payload, by = decided["payload"], decided["payload"]["by"]
+        cluster_user = f", to the cluster {by['cluster_user']['user']}" if by.get("cluster_user") else ""
+        lines.append(f"- **{decided['kind']}** by **{_plain(by['user'])}** (established by {by['established_by']}, uid {by['uid']} on {_plain(by['host'])}{_plain(cluster_user)}), {payload['way']}")
+        waited = clock.span(clock.seconds_between(events[0]["time"], decided["time"]))
+        lines.append(f"- at {decided['time']}, {waited} after the proposal, for the digest `{payload['digest'][:SHORT]}...`" + (f", valid until {payload['expires']}" if "expires" in payload else ""))
+        lines += [f"- reason: {_plain(payload['reason'])}"] if payload.get("reason") else []
+    else:
+        lines.append("No decision was made.")
+    lines += [f"- refused at {one['time']}: {_plain(one['payload']['reason'])}" for one in events if one["kind"] == "refused"]
+    return "\n".join(lines)
+
+
+def _outcome(events: list[Event]) -> str:
+    proposal = events[0]["payload"]
+    rows = [f"| {one['time']} | {one['kind']} | {_plain(_what(one))} | {clock.span(clock.seconds_between(events[0]['time'], one['time']))} |" for one in events]
+    return "\n".join([
+        "## Outcome", "",
+        f"- ✅ Impact: {_OUTCOMES[state(events)]}{_reason(events)}",
+        f"- 🧪 Tests: {_tests(events)}",
+        f"- 📁 Files: {proposal['id']}.jsonl (the record; this document is rendered from it)",
+        f"- 🔁 Next prompts: {_next(events)}",
+        f"- 🧠 Reflection: {_plain(_times(events))}", "",
+        "| time | event | what | since the proposal |", "| --- | --- | --- | --- |", *rows,
+    ])
+
+
+def _what(one: Event) -> str:
+    payload = one["payload"]
+    texts = {
+        "proposed": lambda: payload["title"], "approved": lambda: f"by {payload['by']['user']}", "rejected": lambda: f"by {payload['by']['user']}: {payload['reason']}",
+        "executing": lambda: f"as {payload['executor']['user']}", "executed": lambda: "found applied after an interruption" if payload.get("recovered") else "applied",
+        "validated": lambda: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}", "rolled_back": lambda: "; ".join(f"{change['id']}: {change['result']}" for change in payload["changes"]),
+    }
+    return str(texts.get(one["kind"], lambda: payload.get("reason", ""))())
+
+
+def _tests(events: list[Event]) -> str:
+    validated = last(events, "validated")
+    if validated:
+        met = validated["payload"]["met"]
+        return "; ".join(f"{check} PASS after {clock.span(seconds)}" for check, seconds in met.items()) + f"; {_plain(validated['payload']['state'])}"
+    failed = last(events, "failed")
+    return f"FAIL: {_plain(failed['payload']['reason'])}" if failed else "not run"
+
+
+def _next(events: list[Event]) -> str:
+    record = events[0]["payload"]["id"]
+    command = next_command(events)
+    return f"`{command}`" if command else f"none; `ansible-playbook aiops.k8s.records -e record={record}` shows this record"
+
+
+def next_command(events: list[Event]) -> str:
+    """What to run next for a record in this state; empty when it is ended."""
+    proposal = events[0]["payload"]
+    place = f"-e record={proposal['id']}"
+    return {
+        "proposed": f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={(proposal.get('digest') or '')[:SHORT]}",
+        "approved": f"ansible-playbook aiops.k8s.execute {place}",
+        "executing": f"ansible-playbook aiops.k8s.resume {place}",
+        "executed": f"ansible-playbook aiops.k8s.resume {place}",
+        "validated": f"ansible-playbook aiops.k8s.resume {place}",
+        "rolling_back": f"ansible-playbook aiops.k8s.resume {place}",
+    }.get(state(events), "")
+
+
+def _times(events: list[Event]) -> str:
+    proposal = events[0]["payload"]
+    spans = [f"{name} {seconds} s" for name, seconds in proposal.get("timings", {}).items()]
+    for earlier, later, name in (("proposed", "approved", "decision"), ("approved", "executed", "change"), ("executed", "validated", "proof")):
+        first, second = last(events, earlier), last(events, later)
+        if first and second:
+            spans.append(f"{name} {clock.span(clock.seconds_between(first['time'], second['time']))}")
+    return "measured times: " + ", ".join(spans)
+
+
+def _evaluation(events: list[Event]) -> str:
+    proposal = events[0]["payload"]
+    missing = [f"{one['what']} ({one['missing']})" for one in proposal.get("coverage", {}).get("not_evaluated", [])]
+    return "\n".join([
+        "## Evaluation notes (flywheel)", "",
+        f"- Failure modes observed: {', '.join(sorted({finding['code'] for finding in proposal['findings']}))}",
+        f"- Graders run and results (PASS/FAIL): {_tests(events)}",
+        f"- Not evaluated: {_plain('; '.join(missing)) or 'nothing was left out'}",
+        "- Prompt variant (if applicable): none",
+        "- Next experiment (smallest change to try): none",
+    ])
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def _sentence(text: str) -> str:
+    plain = _plain(text)
+    return f"{plain[:1].upper()}{plain[1:]}."
+
+
+def _code(text: str, language: str = "", indent: str = "") -> str:
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return "\n".join(f"{indent}{line}".rstrip() for line in _lines(fence + language, text.splitlines() or [""], fence))
+
+
+def _lines(first: str, middle: Iterable[str], final: str) -> list[str]:
+    return [first, *middle, final]

@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The plan: the exact changes, their inverse, the checks that must hold afterwards, the risk. Plain data with a digest.
+
+    schema, summary, workflow, target, risk, risk_reasons[], created, expires, cluster{uid, server}, policy{}
+    changes[]: id, action (patch|delete), object{apiVersion, kind, namespace, name, uid},
+               patch[], inverse[] (RFC 6902) or preconditions{uid}; outcome[]{path, before, after}; dry_run (server|local)
+    checks[]:  id, type, object, within_seconds, hold_seconds, and what its type needs (see checks.py)
+    undo:      how it is undone, in words
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import RISKS
+
+SCHEMA = "aiops.k8s/plan/v1"
+ACTIONS = ("patch", "delete")
+Plan = dict[str, Any]
+
+_REQUIRED = ("schema", "summary", "workflow", "target", "risk", "created", "expires", "cluster", "policy", "changes", "checks", "undo")
+_SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
+
+
+def patch_change(identifier: str, live: Mapping[str, Any], desired: Mapping[str, Any]) -> dict[str, Any]:
+    """A change that turns the live object into the desired one, guarded, with its inverse."""
+    forward, inverse = patch.between(dict(live), dict(desired))
+    return {
+        "id": identifier, "action": "patch", "object": reference(live), "patch": forward, "inverse": inverse,
+        "outcome": patch.outcome(dict(live), dict(desired)), "dry_run": "local",
+    }
+
+
+def delete_change(identifier: str, live: Mapping[str, Any], consequence: str) -> dict[str, Any]:
+    """A change that deletes one object, and only the one with this uid."""
+    subject = reference(live)
+    outcome = [{"path": f"{subject['kind']}/{subject['name']}", "before": "exists", "after": consequence}]
+    return {"id": identifier, "action": "delete", "object": subject, "preconditions": {"uid": subject["uid"]}, "outcome": outcome, "dry_run": "local"}
+
+
+def reference(document: Mapping[str, Any]) -> dict[str, str]:
+    """What identifies an object: {apiVersion, kind, namespace, name, uid}."""
+    metadata = document["metadata"]
+    return {
+        "apiVersion": document["apiVersion"], "kind": document["kind"], "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"], "uid": metadata["uid"],
+    }
+
+
+def build(
+    *, summary: str, workflow: str, target: Mapping[str, Any], cluster: Mapping[str, str], changes: list[dict[str, Any]],
+    checks: list[dict[str, Any]], undo: str, risk: tuple[str, list[str]], policies: Mapping[str, Mapping[str, Any]], created: datetime,
+) -> Plan:
+    """A complete plan. ``risk`` is (class, reasons), ``policies`` all classes' policy; the class's own goes into the plan."""
+    moment = clock.stamp(created)
+    policy = dict(policies[risk[0]])
+    return {
+        "schema": SCHEMA, "summary": summary, "workflow": workflow, "target": dict(target), "risk": risk[0], "risk_reasons": risk[1],
+        "created": moment, "expires": clock.later(moment, minutes=policy["plan_minutes"]), "cluster": dict(cluster), "policy": policy,
+        "changes": changes, "checks": checks, "undo": undo,
+    }
+
+
+def risk_of(changes: list[dict[str, Any]], ready_replicas: int, protected: tuple[str, ...] = _SYSTEM_NAMESPACES) -> tuple[str, list[str]]:
+    """(class, reasons), computed from what the changes touch and from nothing that anybody said.
+
+    ready_replicas: pods of the target that serve now and that the change may disturb.
+    """
+    reasons: list[tuple[str, str]] = []
+    for change in changes:
+        subject = change["object"]
+        if subject["namespace"] in protected:
+            reasons.append(("critical", f"{subject['namespace']} is a namespace of the cluster itself"))
+        if change["action"] == "delete":
+            reasons.append(("low", f"deletes one {subject['kind'].lower()} that its owner creates again"))
+        elif any(line["path"].startswith("spec.template") for line in change["outcome"]):
+            serving = f"{ready_replicas} ready pod{'s are' if ready_replicas != 1 else ' is'} replaced" if ready_replicas else "no ready pod is disturbed"
+            reasons.append(("medium", f"starts a rolling update of {subject['kind'].lower()} {subject['name']}; {serving}"))
+        else:
+            reasons.append(("medium", f"changes the specification of {subject['kind'].lower()} {subject['name']}"))
+    worst = max((risk for risk, _reason in reasons), key=RISKS.index, default="low")
+    return worst, [reason for _risk, reason in reasons]
+
+
+def validate(plan: Any) -> Plan:
+    """The plan itself when its shape is right. Raises BadInput naming the key that is not."""
+    if not isinstance(plan, dict):
+        raise BadInput("The plan is not a mapping.")
+    missing = [key for key in _REQUIRED if key not in plan]
+    if missing:
+        raise BadInput(f"The plan lacks {', '.join(missing)}.")
+    if plan["schema"] != SCHEMA:
+        raise BadInput(f"The plan's schema is {plan['schema']!r}.", f"This version reads {SCHEMA}.")
+    if plan["risk"] not in RISKS:
+        raise BadInput(f"The plan's risk is {plan['risk']!r}.", f"It must be one of {', '.join(RISKS)}.")
+    if not plan["changes"]:
+        raise BadInput("The plan has no changes.")
+    for change in plan["changes"]:
+        needed = {"patch": ("patch", "inverse"), "delete": ("preconditions",)}.get(change.get("action"))
+        if needed is None:
+            raise BadInput(f"Change {change.get('id')} has the action {change.get('action')!r}.", f"It must be one of {', '.join(ACTIONS)}.")
+        lacking = [key for key in ("id", "object", "outcome", *needed) if not change.get(key)]
+        if lacking:
+            raise BadInput(f"Change {change.get('id')} lacks {', '.join(lacking)}.")
+    return plan
+
+
+def named(subject: Mapping[str, str]) -> str:
+    """``deployment/web in namespace shop``."""
+    where = f" in namespace {subject['namespace']}" if subject.get("namespace") else ""
+    return f"{subject['kind'].lower()}/{subject['name']}{where}"

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The payload of a record's first event: everything that the approver is shown, redacted, with the plan's digest."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import validate
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
+
+
+def payload(proposal: Mapping[str, Any], result: Mapping[str, Any], opinions: list[dict[str, Any]], command: str) -> dict[str, Any]:
+    """The first event's payload; the store adds feature, id and the previous record's head. Raises BadInput for a malformed plan."""
+    plan = validate(proposal["plan"]) if proposal["plan"] else None
+    return {
+        "workflow": proposal["workflow"], "title": proposal["title"], "command": command, "target": proposal["target"], "cluster": result["cluster"],
+        "observed_as": result["user"], "findings": [_redacted(finding) for finding in proposal["findings"]], "evidence": proposal["evidence"],
+        "remedies": proposal["remedies"], "opinions": opinions, "plan": plan, "digest": digest(plan) if plan else "",
+        "no_plan_reason": redact(proposal["no_plan_reason"])[0], "not_chosen": proposal.get("not_chosen", []),
+        "coverage": result["coverage"], "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
+    }
+
+
+def _redacted(finding: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: redact(value)[0] if isinstance(value, str) else value for key, value in finding.items()}
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(float(seconds), 3)

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The result document that every playbook writes to ``result_file``. Its JSON Schema is docs/reference/result.schema.json."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
+
+SCHEMA_VERSION = "1"
+FAILED = ("failed", "rolled_back", "rolling_back", "executing")
+
+
+def result(
+    workflow: str, found: Mapping[str, Any], opinions: list[dict[str, Any]], store: Directory, records: list[Record], error: str,
+) -> dict[str, Any]:
+    """The document. ``found`` is the analysis module's result, empty for playbooks that only carry on a record."""
+    started = records[0].events[0]["time"] if records else clock.stamp(clock.now())
+    rows = [row(store, record) for record in records]
+    return {
+        "schema_version": SCHEMA_VERSION, "workflow": workflow, "cluster": found.get("cluster") or (records[0].proposal["cluster"] if records else {}),
+        "started": started, "duration_seconds": round(max(0.0, clock.seconds_between(started, clock.stamp(clock.now()))), 3),
+        "findings": found.get("findings", []), "plan": records[0].plan if len(records) == 1 else None,
+        "record": rows[0] if len(rows) == 1 else None, "records": rows,
+        "engines": [{key: opinion.get(key) for key in ("engine", "provider", "model", "outcome", "reason", "agrees", "duration_seconds")} for opinion in opinions],
+        "timings": found.get("timings", {}), "coverage": found.get("coverage", {}), "error": error,
+    }
+
+
+def row(store: Directory, record: Record) -> dict[str, Any]:
+    """One record: {id, path (of the PHR), state, digest, title, reason, next}."""
+    return {
+        "id": record.identifier, "path": store.document(record), "state": record.state, "digest": record.digest, "title": record.proposal["title"],
+        "reason": _reason(record), "next": phr.next_command(record.events),
+    }
+
+
+def write(path: str, document: Mapping[str, Any]) -> None:
+    """Whole or not at all. Raises BadInput naming the option."""
+    temporary = f"{path}.{os.getpid()}.part"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2, ensure_ascii=False)
+            file.write("\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadInput(f"result_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write.") from error
+
+
+def _reason(record: Record) -> str:
+    state = record.state
+    event = last(record.events, "failed" if state in ("rolled_back", "rolling_back") else state)
+    payload = event["payload"] if event else {}
+    if state == "proposed":
+        return record.proposal["title"]
+    if state == "validated":
+        return f"{payload['state']}; watched until {payload['watch_until']}"
+    if state == "approved":
+        return f"by {payload['by']['user']}, valid until {payload['expires']}"
+    return str(payload.get("reason", ""))

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a person sees on the terminal: [(text, colour)], wrapped to the width, without markup or control characters.
+
+Colours are Ansible's names (utils/color.py) or "" for none; whether they are shown is the caller's display's business.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
+
+Line = tuple[str, str]
+_SEVERITY = {"critical": "red", "warning": "yellow", "info": "blue"}
+_RISK = {"critical": "red", "medium": "yellow", "low": "green"}
+_STATE = {"closed": "green", "validated": "green", "failed": "red", "rolled_back": "red", "rejected": "yellow", "expired": "yellow"}
+_LABEL = 10  # columns of the label before a wrapped text
+
+
+def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: int) -> list[Line]:
+    """One proposal in full: findings, evidence, plan with diff, risk, undo, checks."""
+    lines: list[Line] = [_rule(f"{identifier}  {document['title']}" if identifier else document["title"], width)]
+    facts = {fact["id"]: fact for fact in document["evidence"]}
+    for finding in document["findings"]:
+        colour = _SEVERITY[finding["severity"]]
+        lines += [("", ""), *_labelled(finding["severity"].upper(), f"{finding['code']}: {finding['title']}", width, colour)]
+        lines += _labelled("cause", finding["root_cause"], width) + _labelled("fix", finding["suggested_fix"], width)
+        for one in finding["evidence"]:
+            fact = facts[one]
+            lines += _labelled(one, f"{fact['source']}{f' at {fact_time}' if (fact_time := fact['time']) else ''}", width, "dark gray")
+            lines += [(f"{'':{_LABEL}}| {text}", "") for text in _wrap(fact["excerpt"], width - _LABEL - 2)[:4]]
+    for opinion in document.get("opinions", []):
+        lines += _labelled(opinion["engine"], _opinion(opinion), width, "yellow" if opinion.get("agrees") is False else "")
+    return [*lines, ("", ""), *(_plan(document, digest, width) if document["plan"] else _labelled("no change", f"{document['no_plan_reason']}.", width, "yellow"))]
+
+
+def _opinion(opinion: Mapping[str, Any]) -> str:
+    verdict = {True: "agrees", False: "DISAGREES"}.get(opinion.get("agrees"))  # type: ignore[call-overload]
+    if verdict:
+        return f"{verdict} ({opinion.get('model')}, {opinion.get('duration_seconds')} s): {opinion.get('root_cause')}"
+    return f"{opinion['outcome']}: {opinion.get('reason')}"
+
+
+def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
+    plan = document["plan"]
+    lines = _labelled("CHANGE", plan["summary"], width, "bright cyan")
+    for change in plan["changes"]:
+        lines.append((f"{'':{_LABEL}}{change['action']} {named(change['object'])}", ""))
+        for line in change["outcome"]:
+            lines += [(f"{'':{_LABEL}}  {text}", "") for text in _wrap(f"{line['path']}:", width - _LABEL - 2)]
+            for sign, value, colour in (("-", line["before"], "red"), ("+", line["after"], "green")):
+                if value is not None:
+                    lines += [(f"{'':{_LABEL}}{sign}   {text}", colour) for text in _wrap(patch.short(value, 600), width - _LABEL - 4)]
+        if change["dry_run"] == "local":
+            lines.append((f"{'':{_LABEL}}(computed locally; not rehearsed by the API server)", "yellow"))
+    lines += [line for note in plan.get("notes", []) for line in _labelled("note", note, width)]
+    lines += _labelled("risk", f"{plan['risk']}: {'; '.join(plan['risk_reasons'])}", width, _RISK[plan["risk"]])
+    lines += _labelled("undo", plan["undo"], width)
+    lines += [line for number, check in enumerate(plan["checks"]) for line in _labelled("" if number else "proof", checks.describe(check), width)]
+    lines += _labelled("not done", "; ".join(document["not_chosen"]), width) if document.get("not_chosen") else []
+    return lines + (_labelled("digest", f"{digest[:SHORT]} (decide by {plan['expires']})", width, "bright cyan") if digest else [])
+
+
+def question(record: str, digest: str) -> str:
+    """What the architect is asked."""
+    return f"Record {record}: type  approve {digest[:SHORT]}  or  reject REASON  (anything else leaves it proposed)"
+
+
+def outcome(record: str, state: str, reason: str, document_path: str, command: str, width: int) -> list[Line]:
+    """The last lines about one record: what happened, where the PHR is, what to do next."""
+    lines = _labelled(record, f"{state}{f': {reason}' if reason else ''}", width, _STATE.get(state, "bright cyan"))
+    lines += [(f"{'':{_LABEL}}PHR: {document_path}", "")]  # never wrapped: it is there to be copied
+    return lines + ([(f"{'':{_LABEL}}next: {command}", "bright cyan")] if command else [])
+
+
+def table(records: list[Mapping[str, Any]], width: int) -> list[Line]:
+    """The list of records, one line each."""
+    header = f"{'record':7}{'state':13}{'risk':9}{'age':>11}  title"
+    rows = [
+        (f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}  {one['title']}{one['remark']}"[:width],
+         "red" if one["state"] == "damaged" else _STATE.get(one["state"], ""))
+        for one in records
+    ]
+    return [(header, "bright cyan"), *rows]
+
+
+def printable(text: str) -> str:
+    """Without control characters: what a container logged must not drive the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _rule(text: str, width: int) -> Line:
+    return f"{'-' * 3} {printable(text)} ".ljust(width, "-")[:width], "bright cyan"
+
+
+def _labelled(label: str, text: str, width: int, colour: str = "") -> list[Line]:
+    wrapped = _wrap(text, width - _LABEL) or [""]
+    gap = _LABEL if len(label) < _LABEL else len(label) + 1
+    return [(f"{label if number == 0 else '':{gap if number == 0 else _LABEL}}{part}", colour) for number, part in enumerate(wrapped)]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return [part for line in str(text).splitlines() for part in textwrap.wrap(printable(line), max(20, width), break_on_hyphens=False)]

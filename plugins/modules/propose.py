@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Documentation of propose; it is implemented as an action plugin, because it needs the control node."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: propose
+short_description: Record proposals and show them
+version_added: 0.1.0
+author: aiops.k8s contributors (@aiops-k8s)
+description:
+  - Writes one record per proposal of a workflow module such as M(aiops.k8s.diagnose), with the digest of its plan, renders its PHR, and shows
+    findings, evidence, change, risk and undo on the terminal.
+  - A proposal without a plan is recorded as advice and closed at once. Nothing in the cluster is touched.
+  - It runs on the control node, in Ansible's own process.
+extends_documentation_fragment:
+  - aiops.k8s.records
+options:
+  result:
+    description: The result of the workflow module.
+    type: dict
+    required: true
+  opinions:
+    description: Opinions of AI engines, as M(aiops.k8s.kubectl_ai) returns them.
+    type: list
+    elements: dict
+    default: []
+  approval:
+    description: V(prompt) asks on the terminal, V(defer) stops at proposed, V(auto) asks when there is a terminal.
+    type: str
+    choices: [auto, prompt, defer]
+    default: auto
+  command:
+    description: The command that asked for the proposal, for the record. It must not hold secrets.
+    type: str
+    required: true
+requirements:
+  - python >= 3.11
+  - PyYAML
+  - rfc8785 >= 0.1.4
+attributes:
+  check_mode:
+    support: full
+    description: Shows the proposals and writes no record.
+  diff_mode:
+    support: none
+    description: Not supported.
+"""
+
+EXAMPLES = r"""
+- name: Record and show
+  aiops.k8s.propose:
+    result: "{{ diagnosis }}"
+    command: ansible-playbook aiops.k8s.diagnose -e namespace=shop
+"""
+
+RETURN = r"""
+records:
+  description: One entry per proposal - id, digest, state, phr.
+  returned: success
+  type: list
+  elements: dict
+ask:
+  description: Whether a person is to be asked now.
+  returned: success
+  type: bool
+"""
