@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
-from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, say, width
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
 
 class ActionModule(Action):
@@ -31,7 +31,7 @@ class ActionModule(Action):
         if options["result_file"]:
             report.write(options["result_file"], document)
         for record, row in zip(records, document["records"]):
-            say(screen.outcome(record.identifier, record.state, row["reason"], row["path"], row["next"], width()))
+            say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
         bad = [row for row in document["records"] if row["state"] in report.FAILED]
         message = options["error"] or "; ".join(f"record {row['id']} {row['state'].replace('_', ' ')}: {row['reason']}" for row in bad)
         return {"failed": True, "msg": message} if message else {"document": document}

@@ -18,7 +18,8 @@ from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, sa
 
 class ActionModule(Action):
     SPEC = {
-        **CONNECTION, **RECORD,
+        **CONNECTION,
+        **RECORD,
         "answer": {"type": "str"},
         "decision": {"type": "str", "choices": ["approve", "reject"]},
         "digest": {"type": "str", "default": ""},
@@ -33,7 +34,17 @@ class ActionModule(Action):
         if options["answer"] is not None:
             parsed = gate.parse_answer(options["answer"])
             if parsed is None:
-                say([(f"Record {record.identifier} stays proposed: the answer was neither 'approve {record.digest[:8]}' nor 'reject REASON'.", "yellow")])
+                say(
+                    [
+                        (
+                            (
+                                f"Record {record.identifier} stays proposed: the answer was neither 'approve {record.digest[:8]}' nor"
+                                " 'reject REASON'."
+                            ),
+                            "yellow",
+                        )
+                    ]
+                )
                 return {"state": record.state, "decided": False}
             way = "terminal"
             decision, prefix, reason = (parsed[0], parsed[1], "") if parsed[0] == "approve" else ("reject", record.digest, parsed[1])

@@ -11,7 +11,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDama
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
-from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, say, width
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
 
 class ActionModule(Action):
@@ -21,13 +21,15 @@ class ActionModule(Action):
         store = Directory(options["records_dir"], options["feature"])
         result = listing.read(store, options["record"] or "")
         if options["result_file"]:
-            report.write(options["result_file"], {"schema_version": report.SCHEMA_VERSION, "workflow": "records", "records": result["records"]})
+            report.write(
+                options["result_file"], {"schema_version": report.SCHEMA_VERSION, "workflow": "records", "records": result["records"]}
+            )
         if options["record"]:
             record = store.load(options["record"])
             say(screen.proposal(record.proposal, record.identifier, record.digest, width()))
             say([(f"{one['time']}  {one['kind']:13}{one['actor']['user']}@{one['actor']['host']}", "") for one in record.events])
             row = report.row(store, record)
-            say(screen.outcome(record.identifier, record.state, row["reason"], row["path"], row["next"], width()))
+            say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
         elif result["records"]:
             say(screen.table(result["records"], width()))
         else:
@@ -37,5 +39,7 @@ class ActionModule(Action):
         if waiting and not options["record"]:
             say([(f"next: {waiting[0]['next']}", "bright cyan")])
         if damaged:
-            raise RecordDamaged(f"Records that do not verify: {', '.join(damaged)}.", "Restore their files from a backup; the others are not affected.")
+            raise RecordDamaged(
+                f"Records that do not verify: {', '.join(damaged)}.", "Restore their files from a backup; the others are not affected."
+            )
         return {**result, "read_at": clock.stamp(clock.now())}

@@ -25,7 +25,11 @@ class ActionModule(Action):
         if options["show"]:
             say([*screen.proposal(record.proposal, record.identifier, record.digest, width()), (f"state: {record.state}", "bright cyan")])
         return {
-            "id": record.identifier, "state": record.state, "digest": record.digest, "question": screen.question(record.identifier, record.digest),
-            "phr": store.document(record), "person_present": person_present(self.task_vars),
+            "id": record.identifier,
+            "state": record.state,
+            "digest": record.digest,
+            "question": screen.question(record.identifier, record.digest),
+            "phr": store.document(record),
+            "person_present": person_present(self.task_vars),
             "undo_needed": undo_needed(record.events),
         }

@@ -11,7 +11,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
-from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, person_present, say, width
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say, width
 
 
 class ActionModule(Action):
@@ -21,6 +21,7 @@ class ActionModule(Action):
         "opinions": {"type": "list", "elements": "dict", "default": []},
         "approval": {"type": "str", "choices": ["auto", "prompt", "defer"], "default": "auto"},
         "command": {"type": "str", "required": True},
+        "repeat": {"type": "dict", "default": {}},
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -32,14 +33,21 @@ class ActionModule(Action):
         store, records = Directory(options["records_dir"], options["feature"]), []
         for number, proposal in enumerate(result["proposals"]):
             opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")) == str(number)]
-            document = payload(proposal, result, opinions, options["command"])
+            document = payload(
+                proposal, result, opinions, options["command"], {name: str(value) for name, value in options["repeat"].items() if value}
+            )
             if self.check_mode:
                 say([*screen.proposal(document, "", document["digest"], width()), ("check mode: no record was written", "yellow")])
                 continue
             record = store.create(document)
             if record.plan is None:
                 store.append(record, "closed", {"reason": "advice only: " + document["no_plan_reason"]})
-            say([*screen.proposal(record.proposal, record.identifier, record.digest, width()), (f"recorded in {store.document(record)}", "")])
+            say(
+                [
+                    *screen.proposal(record.proposal, record.identifier, record.digest, width()),
+                    (f"recorded in {nearest(store.document(record))}", ""),
+                ]
+            )
             records.append({"id": record.identifier, "digest": record.digest, "state": record.state, "phr": store.document(record)})
         say(_not_evaluated(result))
         return {"records": records, "ask": ask and not self.check_mode}

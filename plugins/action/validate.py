@@ -26,7 +26,8 @@ _PATIENCE = 60.0  # seconds for which an API server that is away is waited for
 
 class ActionModule(Action):
     SPEC = {
-        **CONNECTION, **RECORD,
+        **CONNECTION,
+        **RECORD,
         "phase": {"type": "str", "choices": ["checks", "watch"], "default": "checks"},
         "watch": {"type": "str", "choices": ["auto", "block", "defer"], "default": "auto"},
     }
@@ -58,14 +59,20 @@ class ActionModule(Action):
                 time.sleep(_POLL)
         summary = checks.summary(state)
         if progress.verdict == "failed":
-            store.append(record, "failed", {"phase": "validate", "reason": progress.reason, "applied": True, "met": progress.met, "state": summary})
+            store.append(
+                record, "failed", {"phase": "validate", "reason": progress.reason, "applied": True, "met": progress.met, "state": summary}
+            )
             return
         watch = next(check for check in wanted if check["type"] == "watch")
         until = clock.later(clock.stamp(clock.now()), seconds=watch["hold_seconds"])
-        store.append(record, "validated", {"met": progress.met, "seconds": round(elapsed, 1), "state": summary, "baseline": checks.restarts(state), "watch_until": until})
+        store.append(
+            record,
+            "validated",
+            {"met": progress.met, "seconds": round(elapsed, 1), "state": summary, "baseline": checks.restarts(state), "watch_until": until},
+        )
 
     def _watch(self, api: Any, store: Directory, record: Record, wanted: list[dict[str, Any]], wait: bool) -> None:
-        validated = (last(record.events, "validated") or {})
+        validated = last(record.events, "validated") or {}
         baseline, until = validated["payload"]["baseline"], validated["payload"]["watch_until"]
         unavailable_since: float | None = None
         shown = Ticker(_WATCH_HEARTBEAT)
@@ -79,7 +86,11 @@ class ActionModule(Action):
                 return
             if left <= 0 and unavailable_since is None:
                 watched = clock.seconds_between(validated["time"], clock.stamp(clock.now()))
-                store.append(record, "closed", {"reason": f"watched for {clock.span(watched)}: {checks.summary(state)}", "watched_seconds": round(watched, 1)})
+                store.append(
+                    record,
+                    "closed",
+                    {"reason": f"watched for {clock.span(watched)}: {checks.summary(state)}", "watched_seconds": round(watched, 1)},
+                )
                 return
             if not wait:
                 say([(f"Record {record.identifier}: {checks.summary(state)}; the watch ends at {until}.", "bright cyan")])

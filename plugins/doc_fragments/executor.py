@@ -12,7 +12,7 @@ options:
   executor:
     description:
       - Connection options of the identity that rehearses and applies changes, a dictionary with the same keys as this module's own
-        connection options, such as V({kubeconfig: ~/.kube/executor}).
+        connection options, such as C(kubeconfig) and C(context).
       - Without it, the connection options of the module serve for reading and for changing.
     type: dict
 """

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-#!/usr/bin/python
-"""Documentation and entry of the module change; the work is in module_utils/operation."""
+"""Documentation of change; it is implemented as an action plugin, because records are kept on the control node."""
 
 from __future__ import annotations
 
@@ -19,6 +18,7 @@ description:
   - The API server rehearses the change first (dry run); a result other than the approved one is refused.
   - The event V(executing) is on disk before the first request that writes, the event V(executed) after the last. A run that dies in between is
     continued by running it again; the change is applied at most once.
+  - It runs on the control node, in Ansible's own process.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - aiops.k8s.records
@@ -72,44 +72,3 @@ changes:
   type: list
   elements: dict
 """
-
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
-from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
-
-
-def diff(changes: list[dict[str, Any]]) -> dict[str, str]:
-    """Ansible's before and after, from the outcomes."""
-    lines = [line for one in changes for line in one.get("outcome", [])]
-    return {side: "".join(f"{line['path']}: {line[side]}\n" for line in lines if line[side] is not None) for side in ("before", "after")}
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={**CONNECTION, **EXECUTOR, **RECORD, "direction": {"type": "str", "choices": ["apply", "invert"], "default": "apply"}},
-        supports_check_mode=True,
-    )
-    try:
-        store = Directory(module.params["records_dir"], module.params["feature"])
-        record = store.load(module.params["record"])
-        _reader, executor = connections(module.params)
-        if module.params["direction"] == "apply":
-            result = change.execute(executor(), store, record, clock.now(), check_mode=module.check_mode)
-        elif module.check_mode:
-            result = {"changed": record.state in ("failed", "rolling_back"), "state": record.state, "changes": []}
-        else:
-            result = change.invert(executor(), store, record, "a check of the plan failed")
-    except AiopsError as error:
-        module.fail_json(msg=str(error))
-    if module._diff:
-        result["diff"] = diff(result["changes"])
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
+#!/usr/bin/python
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-#!/usr/bin/python
 """Documentation and entry of the module diagnose; the work is in module_utils/diagnosis."""
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ findings:
   elements: dict
   contains:
     code: {description: Stable code of the cause., type: str, sample: OOMKilled}
-    severity: {description: V(critical) when no pod of the workload is ready, else V(warning) or V(info)., type: str}
+    severity: {description: "V(critical) when no pod of the workload is ready, else V(warning) or V(info).", type: str}
     object: {description: "The workload: kind, namespace, name.", type: dict}
-    container: {description: Name of the container, or empty., type: str}
+    container: {description: "Name of the container, or empty.", type: str}
     title: {description: One line., type: str}
     root_cause: {description: Why it fails., type: str}
     evidence: {description: Ids of the facts in the proposal's C(evidence)., type: list}

@@ -37,6 +37,10 @@ options:
     description: The command that asked for the proposal, for the record. It must not hold secrets.
     type: str
     required: true
+  repeat:
+    description: Options, none of them secret, that the commands shown as next have to repeat, such as V(records_dir) or V(context).
+    type: dict
+    default: {}
 requirements:
   - python >= 3.11
   - PyYAML

@@ -1,8 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-#!/usr/bin/python
-"""Documentation and entry of the module record_info; the work is in module_utils/operation."""
+"""Documentation of record_info; it is implemented as an action plugin, because records are kept on the control node."""
 
 from __future__ import annotations
 
@@ -16,12 +15,17 @@ description:
   - Reads records and verifies the hash chain of each. A damaged record is reported with the event at fault; it never hides the others.
   - There is deliberately no module that appends an event of one's choice. Events are written by the step that they belong to -
     M(aiops.k8s.propose), M(aiops.k8s.decide), M(aiops.k8s.change), M(aiops.k8s.validate).
+  - It runs on the control node, in Ansible's own process.
 extends_documentation_fragment:
   - aiops.k8s.records
 options:
   record:
     description: Number of one record, which is then returned with all its events. Without it, all are listed.
     type: str
+  only:
+    description: List only these numbers, written with leading zeros.
+    type: list
+    elements: str
   render:
     description: Render the PHRs again from their records and write those that differ.
     type: bool
@@ -59,13 +63,14 @@ records:
     id: {description: Number of the record., type: str}
     state: {description: "State, or V(damaged).", type: str}
     title: {description: What it is about., type: str}
-    risk: {description: Risk class of its plan, or empty., type: str}
-    digest: {description: Digest of its plan, or empty., type: str}
+    risk: {description: "Risk class of its plan, or empty.", type: str}
+    digest: {description: "Digest of its plan, or empty.", type: str}
     age_seconds: {description: Seconds since it was proposed., type: float}
     overdue: {description: Whether a decision is past its SLA., type: bool}
     remark: {description: What is unusual., type: str}
     phr: {description: Path of the rendered document., type: str}
     path: {description: Path of the record., type: str}
+    unfinished: {description: Whether M(aiops.k8s.change) or M(aiops.k8s.validate) has something left to do., type: bool}
     next: {description: "The next command, or empty.", type: str}
 events:
   description: The verified events of O(record).
@@ -78,29 +83,3 @@ rendered:
   type: list
   elements: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import listing
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
-from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={**RECORDS, "record": {"type": "str"}, "render": {"type": "bool", "default": False}},
-        supports_check_mode=True,
-    )
-    try:
-        store = Directory(module.params["records_dir"], module.params["feature"])
-        result = listing.read(store, module.params["record"] or "")
-        if module.params["render"]:
-            result["rendered"] = listing.render(store, result["records"], write=not module.check_mode)
-    except AiopsError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(result.get("rendered")), **result)
-
-
-if __name__ == "__main__":
-    main()

@@ -83,6 +83,12 @@ def width() -> int:
     return max(40, min(_WIDEST, shutil.get_terminal_size((_WIDEST + 1, 24)).columns - 1))
 
 
+def nearest(path: str) -> str:
+    """A path as short as it can be copied from here."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
 def person_present(task_vars: Mapping[str, Any]) -> bool:
     """Whether somebody can be asked: the controlling process has a terminal in the foreground, and no runner plays one.
 

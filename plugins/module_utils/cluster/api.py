@@ -38,8 +38,15 @@ class Api:
         self._pool, self._headers = pool, headers
 
     def request(
-        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None, *,
-        content_type: str = "application/json", accept: str = "application/json", timeout: float = 30.0,
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        timeout: float = 30.0,
     ) -> Any:
         """Send one request and return the parsed JSON. Raises ApiError or Unreachable."""
         return json.loads(self._send(method, path, query, body, content_type, accept, timeout))
@@ -68,7 +75,9 @@ class Api:
             if not token:
                 return
 
-    def _send(self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, accept: str, timeout: float) -> bytes:
+    def _send(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, accept: str, timeout: float
+    ) -> bytes:
         urllib3 = library("urllib3")
         headers = urllib3.HTTPHeaderDict([("Accept", accept), ("User-Agent", "aiops.k8s")])
         for name, value in self._headers:
@@ -80,7 +89,10 @@ class Api:
         url = self.server + path + (f"?{urlencode(query, doseq=True)}" if query else "")
         try:
             answer = self._pool.request(
-                method, url, body=data, headers=headers,
+                method,
+                url,
+                body=data,
+                headers=headers,
                 timeout=urllib3.Timeout(connect=min(timeout, 5.0), read=timeout),
                 # a request that may have been carried out is never sent twice
                 retries=urllib3.Retry(1 if method == "GET" else 0, redirect=0),
@@ -88,7 +100,8 @@ class Api:
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(
                 f"The API server {self.server} does not answer {method} {path}: {_cause(error)}.",
-                "Check the server's address in the kubeconfig, the network and the certificates (options kubeconfig, context, host, ca_cert).",
+                "Check the server's address in the kubeconfig, the network and the certificates (options kubeconfig, context, host,"
+                " ca_cert).",
             ) from error
         if answer.status >= 300:
             raise _refusal(answer.status, answer.data, f"{method} {path}")
@@ -117,7 +130,10 @@ def _refusal(status: int, data: bytes, request: str) -> ApiError:
     except (ValueError, AttributeError):
         reason, message = "", data[:200].decode("utf-8", "replace").strip()
     fix = {
-        401: "The credentials are not accepted: the token or certificate may have expired. Log in again, or give another kubeconfig, context or api_key.",
+        401: (
+            "The credentials are not accepted: the token or certificate may have expired. Log in again, or give another kubeconfig, context"
+            " or api_key."
+        ),
         403: "Grant the verb that the message names to this user, or use another kubeconfig or context.",
     }.get(status, "")
     return ApiError(status, reason or str(status), message, request, fix)

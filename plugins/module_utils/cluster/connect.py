@@ -34,7 +34,7 @@ _PARALLEL = 16  # connections that are kept open to the server
 _FALSE = ("0", "false", "no")
 
 
-def effective(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """The connection options that are set, by option or by ``K8S_AUTH_*`` variable; an option wins."""
     chosen: dict[str, Any] = {}
     for name in CONNECTION_OPTIONS:
@@ -56,7 +56,7 @@ def connect(options: Mapping[str, Any]) -> Api:
     options: connection options of kubernetes.core, unset ones None or absent.
     Raises BadInput when the options or the kubeconfig cannot be used; nothing is sent yet.
     """
-    chosen = effective(options)
+    chosen = effective(options, os.environ)
     configuration = _load(chosen)
     for option, attribute in _DIRECT.items():
         if option in chosen:
@@ -70,7 +70,9 @@ def connect(options: Mapping[str, Any]) -> Api:
 def _load(chosen: Mapping[str, Any]) -> Any:
     client, config = library("kubernetes.client"), library("kubernetes.config")
     configuration = client.Configuration()
-    direct = "host" in chosen and ("api_key" in chosen or {"client_cert", "client_key"} <= set(chosen) or {"username", "password"} <= set(chosen))
+    direct = "host" in chosen and (
+        "api_key" in chosen or {"client_cert", "client_key"} <= set(chosen) or {"username", "password"} <= set(chosen)
+    )
     if direct:
         return configuration
     source, context = chosen.get("kubeconfig"), chosen.get("context")

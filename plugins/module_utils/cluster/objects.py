@@ -14,9 +14,16 @@ Reference = Mapping[str, str]
 
 # kinds that plans touch every day; any other is looked up in the server's discovery
 _PLURALS = {
-    ("v1", "Pod"): "pods", ("v1", "ConfigMap"): "configmaps", ("v1", "Service"): "services", ("v1", "Namespace"): "namespaces",
-    ("apps/v1", "Deployment"): "deployments", ("apps/v1", "StatefulSet"): "statefulsets", ("apps/v1", "DaemonSet"): "daemonsets",
-    ("apps/v1", "ReplicaSet"): "replicasets", ("batch/v1", "Job"): "jobs", ("batch/v1", "CronJob"): "cronjobs",
+    ("v1", "Pod"): "pods",
+    ("v1", "ConfigMap"): "configmaps",
+    ("v1", "Service"): "services",
+    ("v1", "Namespace"): "namespaces",
+    ("apps/v1", "Deployment"): "deployments",
+    ("apps/v1", "StatefulSet"): "statefulsets",
+    ("apps/v1", "DaemonSet"): "daemonsets",
+    ("apps/v1", "ReplicaSet"): "replicasets",
+    ("batch/v1", "Job"): "jobs",
+    ("batch/v1", "CronJob"): "cronjobs",
 }
 
 

@@ -89,8 +89,12 @@ def take(api: Api, namespace: str, wants_log: Callable[[dict[str, Any]], list[st
     if not cluster:
         coverage.append({"what": "cluster identity", "missing": "get namespaces/kube-system"})
     return {
-        "schema": SCHEMA, "taken_at": clock.stamp(clock.now()), "cluster": {"server": api.server, "uid": cluster, "version": version},
-        "user": user, "objects": objects, "logs": {key: text for key, text, _note in texts},
+        "schema": SCHEMA,
+        "taken_at": clock.stamp(clock.now()),
+        "cluster": {"server": api.server, "uid": cluster, "version": version},
+        "user": user,
+        "objects": objects,
+        "logs": {key: text for key, text, _note in texts},
         "coverage": {"read": [name for name in SOURCES if name not in forbidden], "not_evaluated": coverage},
     }
 
@@ -114,7 +118,10 @@ def _existing(api: Api, namespace: str) -> None:
             raise
         return  # who may not read namespaces may still read inside one
     if not known:
-        raise NotFound(f"There is no namespace {namespace} in the cluster {api.server}.", "Check the option namespace, and the context of the kubeconfig.")
+        raise NotFound(
+            f"There is no namespace {namespace} in the cluster {api.server}.",
+            "Check the option namespace, and the context of the kubeconfig.",
+        )
 
 
 def _identity(api: Api) -> tuple[str, str, str]:

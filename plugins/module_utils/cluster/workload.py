@@ -24,8 +24,8 @@ KINDS: dict[str, tuple[str, str | None, str, str]] = {
 def observe(api: Api, subject: Mapping[str, str]) -> State:
     """The state of a workload:
 
-        exists, uid, settled (the controller has seen the last change), wanted, updated, available,
-        pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
+    exists, uid, settled (the controller has seen the last change), wanted, updated, available,
+    pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
     """
     live = objects.read(api, {"apiVersion": KINDS[subject["kind"]][0], **subject})
     if live is None:

@@ -44,7 +44,13 @@ def analyse(snapshot: dict[str, Any], workload: str = "", pod: str = "") -> tupl
     found = [finding for one in chosen if (finding := _judge_pod(view, one, evidence))]
     if not pod:
         found += _judge_controllers(view, workload, evidence)
-    return view, sorted(_fold(view, found), key=lambda one: (-SEVERITIES.index(one.severity), one.object["namespace"], one.object["name"], one.code)), evidence
+    return (
+        view,
+        sorted(
+            _fold(view, found), key=lambda one: (-SEVERITIES.index(one.severity), one.object["namespace"], one.object["name"], one.code)
+        ),
+        evidence,
+    )
 
 
 def _judge_pod(view: View, pod: Object, evidence: Evidence) -> Finding | None:
@@ -93,7 +99,11 @@ def view_object(view: View, finding: Finding) -> Object:
     """The whole workload object that a finding is about."""
     kind = finding.object["kind"]
     candidates = (item for items in view.objects.values() for item in items if item["kind"] == kind)
-    return next(item for item in candidates if (item["metadata"].get("namespace", ""), item["metadata"]["name"]) == (finding.object["namespace"], finding.object["name"]))
+    return next(
+        item
+        for item in candidates
+        if (item["metadata"].get("namespace", ""), item["metadata"]["name"]) == (finding.object["namespace"], finding.object["name"])
+    )
 
 
 def _pods(view: View, workload: str, pod: str) -> list[Object]:
@@ -102,12 +112,17 @@ def _pods(view: View, workload: str, pod: str) -> list[Object]:
         chosen = [one for one in everything if one["metadata"]["name"] == pod]
         if not chosen:
             names = ", ".join(sorted(one["metadata"]["name"] for one in everything)[:8])
-            raise NotFound(f"There is no pod {pod} in the namespace; it may have been replaced meanwhile.", f"Its pods now: {names or 'none'}. Check the option pod, or name the workload instead.")
+            raise NotFound(
+                f"There is no pod {pod} in the namespace; it may have been replaced meanwhile.",
+                f"Its pods now: {names or 'none'}. Check the option pod, or name the workload instead.",
+            )
         return chosen
     if not workload:
         return everything
     wanted = _normal(workload)
-    known = {_named(item) for name in ("deployments", "statefulsets", "daemonsets", "replicasets", "jobs") for item in view.objects.get(name, [])}
+    known = {
+        _named(item) for name in ("deployments", "statefulsets", "daemonsets", "replicasets", "jobs") for item in view.objects.get(name, [])
+    }
     if wanted not in known:
         near = ", ".join(sorted(known)[:8])
         raise NotFound(f"There is no workload {workload} in the namespace.", f"Its workloads: {near or 'none'}. Check the option workload.")
@@ -119,7 +134,9 @@ def _normal(workload: str) -> str:
     kind = kind.lower()
     kind = _SHORT_KINDS.get(kind, kind)
     if not slash or not name or kind not in ("deployment", "statefulset", "daemonset", "replicaset", "job"):
-        raise BadInput(f"workload is {workload!r}.", "Write it as kind/name: deployment/web, statefulset/db, daemonset/agent, replicaset/x or job/y.")
+        raise BadInput(
+            f"workload is {workload!r}.", "Write it as kind/name: deployment/web, statefulset/db, daemonset/agent, replicaset/x or job/y."
+        )
     return f"{kind}/{name}"
 
 

@@ -13,12 +13,30 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Co
 _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable")
 # (code, pattern in the runtime's message, what it means, fix)
 _PULL_CAUSES = (
-    ("ImagePullRefused", re.compile(r"(?i)unauthorized|authorization failed|authentication required|pull access denied|insufficient_scope|\b401\b|\b403\b|forbidden|denied"),
-     "The registry refuses to give the image to this cluster", "Correct the imagePullSecrets of the pod or of its service account; the credentials are for a person to give."),
-    ("ImagePullFailed", re.compile(r"(?i)no such host|dial tcp|i/o timeout|connection refused|x509|tls|too ?many ?requests|\b429\b|deadline exceeded|no route|server misbehaving|\b50[0-9]\b"),
-     "The registry cannot be reached from the node", "Check the registry's name, the node's network and proxy, its certificates and its rate limit."),
-    ("ImageNotFound", re.compile(r"(?i)not found|manifest unknown|name unknown|does not exist|no match for platform"),
-     "The registry has no such image or tag", "Use an image and tag that exist, or return to the revision that ran."),
+    (
+        "ImagePullRefused",
+        re.compile(
+            r"(?i)unauthorized|authorization failed|authentication required|pull access"
+            r" denied|insufficient_scope|\b401\b|\b403\b|forbidden|denied"
+        ),
+        "The registry refuses to give the image to this cluster",
+        "Correct the imagePullSecrets of the pod or of its service account; the credentials are for a person to give.",
+    ),
+    (
+        "ImagePullFailed",
+        re.compile(
+            r"(?i)no such host|dial tcp|i/o timeout|connection refused|x509|tls|too ?many ?requests|\b429\b|deadline exceeded|no"
+            r" route|server misbehaving|\b50[0-9]\b"
+        ),
+        "The registry cannot be reached from the node",
+        "Check the registry's name, the node's network and proxy, its certificates and its rate limit.",
+    ),
+    (
+        "ImageNotFound",
+        re.compile(r"(?i)not found|manifest unknown|name unknown|does not exist|no match for platform"),
+        "The registry has no such image or tag",
+        "Use an image and tag that exist, or return to the revision that ran.",
+    ),
 )
 _MISSING_OBJECT = re.compile(r'(?i)\b(?P<kind>configmap|secret)s? "(?P<name>[^"]+)" (?:is )?not found')
 _MISSING_KEY = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) (?P<name>\S+)")
@@ -29,20 +47,36 @@ def image(container: Container, evidence: Evidence) -> Finding | None:
     if reason not in _PULL_REASONS:
         return None
     name = container.spec.get("image", "")
-    events = [event for event in container.view.events(container.pod, "Failed", "InspectFailed", "ErrImageNeverPull", "BackOff") if name in event.get("message", "") or "ImagePull" in event.get("message", "")]
+    events = [
+        event
+        for event in container.view.events(container.pod, "Failed", "InspectFailed", "ErrImageNeverPull", "BackOff")
+        if name in event.get("message", "") or "ImagePull" in event.get("message", "")
+    ]
     telling = [event for event in events if "Failed to pull" in event.get("message", "")] or events
     message = " ".join([container.waiting.get("message") or "", *(event.get("message", "") for event in telling)])
     if reason == "InvalidImageName":
         code, what, fix = "InvalidImageName", "The image reference is not valid", "Correct the image reference in the pod template."
     elif reason == "ErrImageNeverPull":
-        code, what, fix = "ImageNeverPulled", "The image is not on the node, and imagePullPolicy Never forbids to pull it", "Load the image onto the node, or use imagePullPolicy IfNotPresent."
+        code, what, fix = (
+            "ImageNeverPulled",
+            "The image is not on the node, and imagePullPolicy Never forbids to pull it",
+            "Load the image onto the node, or use imagePullPolicy IfNotPresent.",
+        )
     else:
         code, what, fix = _pull_cause(message)
-    ids = [evidence.add(container.source(), "", f"waiting: {reason}: {container.waiting.get('message') or ''}"), *event_evidence(evidence, telling)]
+    ids = [
+        evidence.add(container.source(), "", f"waiting: {reason}: {container.waiting.get('message') or ''}"),
+        *event_evidence(evidence, telling),
+    ]
     return Finding(
-        code=code, container=container.name, evidence=ids, details={},
+        code=code,
+        container=container.name,
+        evidence=ids,
+        details={},
         title=f"container {container.name} cannot get its image {name}",
-        root_cause=f"{what}: {name}.", suggested_fix=fix, expected_outcome="The image is pulled and the container starts.",
+        root_cause=f"{what}: {name}.",
+        suggested_fix=fix,
+        expected_outcome="The image is pulled and the container starts.",
     )
 
 
@@ -59,12 +93,18 @@ def reference(container: Container, evidence: Evidence) -> Finding | None:
     if waiting.get("reason") not in ("CreateContainerConfigError", "CreateContainerError"):
         return None
     message = waiting.get("message") or ""
-    ids = [evidence.add(container.source(), "", f"waiting: {waiting['reason']}: {message}"), *event_evidence(evidence, container.view.events(container.pod, "Failed"))]
+    ids = [
+        evidence.add(container.source(), "", f"waiting: {waiting['reason']}: {message}"),
+        *event_evidence(evidence, container.view.events(container.pod, "Failed")),
+    ]
     key, missing = _MISSING_KEY.search(message), _MISSING_OBJECT.search(message)
     if key:
         name = key["name"].rpartition("/")[2]
         return Finding(
-            code="ConfigKeyMissing", container=container.name, evidence=ids, details={},
+            code="ConfigKeyMissing",
+            container=container.name,
+            evidence=ids,
+            details={},
             title=f"container {container.name} needs the key {key['key']}, which {key['kind']} {name} does not hold",
             root_cause=f"{key['kind']} {name} exists but has no key {key['key']}, so container {container.name} cannot be created.",
             suggested_fix=f"Add the key {key['key']} to {key['kind']} {name}, correct the reference, or mark it optional.",
@@ -75,9 +115,14 @@ def reference(container: Container, evidence: Evidence) -> Finding | None:
     if waiting["reason"] == "CreateContainerError":
         return None
     return Finding(
-        code="ContainerConfigError", container=container.name, evidence=ids, details={},
-        title=f"container {container.name} cannot be created from its configuration", root_cause=f"The kubelet refuses the configuration of container {container.name}: {message[:300]}",
-        suggested_fix="Correct what the message names in the pod template.", expected_outcome="The container is created.",
+        code="ContainerConfigError",
+        container=container.name,
+        evidence=ids,
+        details={},
+        title=f"container {container.name} cannot be created from its configuration",
+        root_cause=f"The kubelet refuses the configuration of container {container.name}: {message[:300]}",
+        suggested_fix="Correct what the message names in the pod template.",
+        expected_outcome="The container is created.",
     )
 
 
@@ -95,9 +140,14 @@ def volume(view: View, pod: dict, evidence: Evidence) -> Finding | None:  # type
 def _missing_object(kind: str, name: str, who: str, container: str, ids: list[str]) -> Finding:
     kind = {"configmap": "ConfigMap", "secret": "Secret"}[kind.lower()]
     return Finding(
-        code=f"{kind}Missing", container=container, evidence=ids, details={},
+        code=f"{kind}Missing",
+        container=container,
+        evidence=ids,
+        details={},
         title=f"{kind} {name} does not exist, and {who} needs it",
         root_cause=f"{kind} {name} is not in the namespace, so {who} cannot be set up.",
-        suggested_fix=f"Create {kind} {name}" + (" with the right values (they are for a person to give)" if kind == "Secret" else "") + ", or correct the reference to it.",
+        suggested_fix=f"Create {kind} {name}"
+        + (" with the right values (they are for a person to give)" if kind == "Secret" else "")
+        + ", or correct the reference to it.",
         expected_outcome="The pod starts by itself once the object is there.",
     )

@@ -12,13 +12,23 @@ SEVERITIES = ("info", "warning", "critical")
 
 # code -> runbook below docs/runbooks
 RUNBOOKS = {
-    "OOMKilled": "troubleshoot-oomkilled.md", "OOMKilledNoLimit": "troubleshoot-oomkilled.md", "KilledNotOOM": "troubleshoot-oomkilled.md",
-    "ImageNotFound": "troubleshoot-image-pull.md", "ImagePullRefused": "troubleshoot-image-pull.md", "ImagePullFailed": "troubleshoot-image-pull.md",
-    "ConfigMapMissing": "troubleshoot-missing-configuration.md", "SecretMissing": "troubleshoot-missing-configuration.md",
-    "ConfigKeyMissing": "troubleshoot-missing-configuration.md", "ContainerConfigError": "troubleshoot-missing-configuration.md",
-    "InsufficientCPU": "troubleshoot-unschedulable.md", "InsufficientMemory": "troubleshoot-unschedulable.md", "Unschedulable": "troubleshoot-unschedulable.md",
+    "OOMKilled": "troubleshoot-oomkilled.md",
+    "OOMKilledNoLimit": "troubleshoot-oomkilled.md",
+    "KilledNotOOM": "troubleshoot-oomkilled.md",
+    "ImageNotFound": "troubleshoot-image-pull.md",
+    "ImagePullRefused": "troubleshoot-image-pull.md",
+    "ImagePullFailed": "troubleshoot-image-pull.md",
+    "ConfigMapMissing": "troubleshoot-missing-configuration.md",
+    "SecretMissing": "troubleshoot-missing-configuration.md",
+    "ConfigKeyMissing": "troubleshoot-missing-configuration.md",
+    "ContainerConfigError": "troubleshoot-missing-configuration.md",
+    "InsufficientCPU": "troubleshoot-unschedulable.md",
+    "InsufficientMemory": "troubleshoot-unschedulable.md",
+    "Unschedulable": "troubleshoot-unschedulable.md",
     "PodsNotCreated": "troubleshoot-unschedulable.md",
-    "LivenessProbeFailing": "troubleshoot-probes.md", "ReadinessProbeFailing": "troubleshoot-probes.md", "StartupProbeFailing": "troubleshoot-probes.md",
+    "LivenessProbeFailing": "troubleshoot-probes.md",
+    "ReadinessProbeFailing": "troubleshoot-probes.md",
+    "StartupProbeFailing": "troubleshoot-probes.md",
 }
 _DEFAULT_RUNBOOK = "troubleshoot-crashloopbackoff.md"
 

@@ -10,13 +10,26 @@ from typing import NamedTuple
 
 _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_FATAL = re.compile(r"(?i)\b(?:panic|fatal|traceback|exception|segmentation fault|core dumped|out of memory|cannot|can't|could not|unable to|no such|denied|refused|not found|invalid|missing|required|failed|failure|error)\b|Error:")
-_HARMLESS = re.compile(r"(?i)\b(?:0 errors?|no errors?|error[_ ]?(?:page|log|rate)|without error|errors?=0)\b|\b(?:level=|\[)?(?:info|debug|trace)\b")
+_FATAL = re.compile(
+    r"(?i)\b(?:panic|fatal|traceback|exception|segmentation fault|core dumped|out of memory|cannot|can't|could not|unable to|no"
+    r" such|denied|refused|not found|invalid|missing|required|failed|failure|error)\b|Error:"
+)
+_HARMLESS = re.compile(
+    r"(?i)\b(?:0 errors?|no errors?|error[_ ]?(?:page|log|rate)|without error|errors?=0)\b|\b(?:level=|\[)?(?:info|debug|trace)\b"
+)
 _TRACEBACK = "Traceback (most recent call last)"
 _DEPENDENCY = (
-    re.compile(r"(?i)dial tcp (?:lookup )?(?P<host>[a-z0-9][a-z0-9.-]*?)(?::(?P<port>\d+))?(?: on [^:]+:\d+)?: .*(?:refused|no such host|timeout|unreachable)"),
-    re.compile(r"(?i)(?:connect(?:ion)?|connecting|reach|resolve|lookup|contact)[^\n]*?\b(?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*)(?::(?P<port>\d{2,5}))\b"),
-    re.compile(r"(?i)(?:could not resolve|bad address|unknown host|can't resolve|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|no such host:?)\s*(?:host:?)?\s*'?(?P<host>[a-z][a-z0-9.-]*)(?::(?P<port>\d+))?"),
+    re.compile(
+        r"(?i)dial tcp (?:lookup )?(?P<host>[a-z0-9][a-z0-9.-]*?)(?::(?P<port>\d+))?(?: on [^:]+:\d+)?: .*(?:refused|no such"
+        r" host|timeout|unreachable)"
+    ),
+    re.compile(
+        r"(?i)(?:connect(?:ion)?|connecting|reach|resolve|lookup|contact)[^\n]*?\b(?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*)(?::(?P<port>\d{2,5}))\b"
+    ),
+    re.compile(
+        r"(?i)(?:could not resolve|bad address|unknown host|can't resolve|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|no such"
+        r" host:?)\s*(?:host:?)?\s*'?(?P<host>[a-z][a-z0-9.-]*)(?::(?P<port>\d+))?"
+    ),
 )
 _LONGEST = 2000  # characters of one line that are looked at
 
@@ -33,7 +46,7 @@ def lines(log: str) -> list[Line]:
     for raw in log.split("\n"):
         raw = raw[:_LONGEST]
         match = _TIMESTAMP.match(raw)
-        text = _ANSI.sub("", raw[match.end():] if match else raw).rstrip()
+        text = _ANSI.sub("", raw[match.end() :] if match else raw).rstrip()
         if text.strip():
             found.append(Line(match.group(0).strip() if match else "", text))
     return found
@@ -44,7 +57,7 @@ def telling_line(log: str) -> Line | None:
     found = lines(log)
     for position, line in enumerate(found):
         if _TRACEBACK in line.text:
-            end = next((after for after in found[position + 1:] if not after.text.startswith((" ", "\t"))), line)
+            end = next((after for after in found[position + 1 :] if not after.text.startswith((" ", "\t"))), line)
             return Line(end.time or line.time, end.text)
     for line in found:
         if _FATAL.search(line.text) and not _HARMLESS.search(line.text):

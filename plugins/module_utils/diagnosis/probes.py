@@ -27,10 +27,19 @@ def liveness(container: Container, evidence: Evidence) -> Finding | None:
         probe = container.spec.get(f"{kind.lower()}Probe") or {}
         ids = [*event_evidence(evidence, failed), *event_evidence(evidence, killing), _probe_evidence(container, evidence, kind, probe)]
         return Finding(
-            code=code, container=container.name, evidence=ids, details={"probe": kind.lower()},
+            code=code,
+            container=container.name,
+            evidence=ids,
+            details={"probe": kind.lower()},
             title=f"container {container.name} is restarted because its {kind.lower()} probe fails",
-            root_cause=f"The {kind.lower()} probe ({target(probe)}) fails: {_said(failed)}. The kubelet therefore kills container {container.name}; it has restarted {container.restarts} times.",
-            suggested_fix=f"Make the {kind.lower()} probe ask what the application serves (port, path), or give it more time; correct the application if it really hangs.",
+            root_cause=(
+                f"The {kind.lower()} probe ({target(probe)}) fails: {_said(failed)}. The kubelet therefore kills container"
+                f" {container.name}; it has restarted {container.restarts} times."
+            ),
+            suggested_fix=(
+                f"Make the {kind.lower()} probe ask what the application serves (port, path), or give it more time; correct the application"
+                " if it really hangs."
+            ),
             expected_outcome="The probe succeeds and the container is no longer restarted.",
         )
     return None
@@ -44,13 +53,21 @@ def readiness(container: Container, evidence: Evidence) -> Finding | None:
     started = container.status["state"]["running"].get("startedAt")
     if not failed or container.view.age(started) < _READINESS_GRACE + probe.get("initialDelaySeconds", 0):
         return None
-    ids = [evidence.add(container.source(), "", f"running since {started}, ready: false, restartCount {container.restarts}"),
-           *event_evidence(evidence, failed), _probe_evidence(container, evidence, "Readiness", probe)]
+    ids = [
+        evidence.add(container.source(), "", f"running since {started}, ready: false, restartCount {container.restarts}"),
+        *event_evidence(evidence, failed),
+        _probe_evidence(container, evidence, "Readiness", probe),
+    ]
     return Finding(
-        code="ReadinessProbeFailing", container=container.name, evidence=ids, details={"probe": "readiness"},
+        code="ReadinessProbeFailing",
+        container=container.name,
+        evidence=ids,
+        details={"probe": "readiness"},
         title=f"container {container.name} runs but never becomes ready",
         root_cause=f"The readiness probe ({target(probe)}) fails: {_said(failed)}. The pod gets no traffic.",
-        suggested_fix="Make the probe ask what the application serves (port, path), or mend the dependency it waits for; a restart would not help.",
+        suggested_fix=(
+            "Make the probe ask what the application serves (port, path), or mend the dependency it waits for; a restart would not help."
+        ),
         expected_outcome="The pod becomes ready and receives traffic.",
     )
 
@@ -69,7 +86,8 @@ def target(probe: dict[str, Any]) -> str:
 def _failures(container: Container, kind: str) -> list[dict[str, Any]]:
     path = f"{{{container.name}}}"
     return [
-        event for event in container.view.events(container.pod, "Unhealthy")
+        event
+        for event in container.view.events(container.pod, "Unhealthy")
         if event.get("message", "").startswith(f"{kind} probe") and path in event.get("involvedObject", {}).get("fieldPath", path)
     ]
 
@@ -79,6 +97,12 @@ def _said(events: list[dict[str, Any]]) -> str:
 
 
 def _probe_evidence(container: Container, evidence: Evidence, kind: str, probe: dict[str, Any]) -> str:
-    timing = ", ".join(f"{key} {probe[key]}" for key in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold") if key in probe)
+    timing = ", ".join(
+        f"{key} {probe[key]}" for key in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold") if key in probe
+    )
     ports = ", ".join(str(port.get("containerPort")) for port in container.spec.get("ports", []))
-    return evidence.add(f"pod/{container.pod['metadata']['name']} spec.containers[{container.name}]", "", f"{kind.lower()}Probe: {target(probe)}; {timing}; containerPorts: {ports or 'none'}")
+    return evidence.add(
+        f"pod/{container.pod['metadata']['name']} spec.containers[{container.name}]",
+        "",
+        f"{kind.lower()}Probe: {target(probe)}; {timing}; containerPorts: {ports or 'none'}",
+    )

@@ -23,6 +23,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 
 REVISION = "deployment.kubernetes.io/revision"
 _SMALL_LIMIT = 2**30  # below 1 GiB a limit is doubled, from there on it grows by half
+_REFERENCES = ("name", "key", "secretName", "path", "mountPath", "tokenExpirationSeconds")  # keys whose values name secrets, and hold none
 _TEMPLATE_KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -67,13 +68,31 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
     resources = container.get("resources", {})
     old = resources.get("limits", {}).get("memory")
     if not old:
-        return None, f"the template of {workload['kind'].lower()}/{workload['metadata']['name']} sets no memory limit, so the limit comes from elsewhere (a LimitRange or an admission webhook)"
+        return (
+            None,
+            (
+                f"the template of {workload['kind'].lower()}/{workload['metadata']['name']} sets no memory limit, so the limit comes from"
+                " elsewhere (a LimitRange or an admission webhook)"
+            ),
+        )
     if amount(old) != amount(finding.details["limit"]):
-        return None, f"the template already sets a memory limit of {old}, the killed container ran with {finding.details['limit']}; the change is on its way"
+        return (
+            None,
+            (
+                f"the template already sets a memory limit of {old}, the killed container ran with {finding.details['limit']}; the change"
+                " is on its way"
+            ),
+        )
     cap, whose = _memory_ceiling(view, workload, bounds)
     new = min(_next_step(amount(old)), cap)
     if new <= amount(old):
-        return None, f"the memory limit of {old} is already at the highest allowed value ({memory(cap)}, {whose}); look for a leak, or raise memory_limit_max deliberately"
+        return (
+            None,
+            (
+                f"the memory limit of {old} is already at the highest allowed value ({memory(cap)}, {whose}); look for a leak, or raise"
+                " memory_limit_max deliberately"
+            ),
+        )
     resources["limits"]["memory"] = memory(new)
     notes = []
     if resources.get("requests", {}).get("memory") == old:
@@ -82,10 +101,16 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
     refusal = _quota_refuses(view, workload, new - amount(old))
     if refusal:
         return None, refusal
-    return Remedy(
-        "raise_memory_limit", f"raise the memory limit of container {finding.container} from {old} to {memory(new)}",
-        [plans.patch_change("C1", workload, desired)], f"the limit is set back to {old}, which starts another rolling update", notes + _managed(workload),
-    ), ""
+    return (
+        Remedy(
+            "raise_memory_limit",
+            f"raise the memory limit of container {finding.container} from {old} to {memory(new)}",
+            [plans.patch_change("C1", workload, desired)],
+            f"the limit is set back to {old}, which starts another rolling update",
+            notes + _managed(workload),
+        ),
+        "",
+    )
 
 
 def undo_rollout(view: View, finding: Finding, workload: Object, bounds: Bounds) -> Outcome:
@@ -112,13 +137,29 @@ def undo_rollout(view: View, finding: Finding, workload: Object, bounds: Bounds)
     change = plans.patch_change("C1", workload, desired)
     if not change["outcome"]:
         return None, f"revision {_revision(chosen)} of {name} has the same template as the newest"
-    if _carries_secret(change["patch"]):
-        return None, f"returning to revision {_revision(chosen)} would copy a secret value into the plan; run kubectl rollout undo {name} --to-revision={_revision(chosen)}, and move the value into a Secret"
-    proof = f"{chosen['status']['readyReplicas']} of its pods are ready now" if working else "its pods are gone, so that it worked is not proven"
-    return Remedy(
-        "undo_rollout", f"return {name} to the template of revision {_revision(chosen)}", [change],
-        f"the template of revision {_revision(newest)} is put back", [f"revision {_revision(chosen)}: {proof}", *_managed(workload)],
-    ), ""
+    if _literal_secrets(workload["spec"]["template"]) != _literal_secrets(template) or _carries_secret(change["patch"]):
+        return (
+            None,
+            (
+                f"returning to revision {_revision(chosen)} would copy a secret value into the plan; run kubectl rollout undo {name}"
+                f" --to-revision={_revision(chosen)}, and move the value into a Secret"
+            ),
+        )
+    proof = (
+        f"{chosen['status']['readyReplicas']} of its pods are ready now"
+        if working
+        else "its pods are gone, so that it worked is not proven"
+    )
+    return (
+        Remedy(
+            "undo_rollout",
+            f"return {name} to the template of revision {_revision(chosen)}",
+            [change],
+            f"the template of revision {_revision(newest)} is put back",
+            [f"revision {_revision(chosen)}: {proof}", *_managed(workload)],
+        ),
+        "",
+    )
 
 
 def restart_pod(view: View, finding: Finding, workload: Object, bounds: Bounds) -> Outcome:
@@ -139,11 +180,20 @@ def restart_pod(view: View, finding: Finding, workload: Object, bounds: Bounds) 
     if since <= finding.details.get("finished", ""):
         return None, f"Service {name} had ready endpoints when the container last crashed, so a restart alone would not help"
     pods = [pod for pod in view.objects["pods"] if pod["metadata"]["uid"] in {one["uid"] for one in finding.pods}]
-    changes = [plans.delete_change(f"C{number}", pod, f"deleted; {workload['kind'].lower()}/{workload['metadata']['name']} creates it anew") for number, pod in enumerate(pods, 1)]
-    return Remedy(
-        "restart_pod", f"restart {len(pods)} pod(s) of {workload['kind'].lower()}/{workload['metadata']['name']}, since Service {name} is ready again", changes,
-        "a deleted pod is created again by its owner; there is nothing to undo", [f"Service {name} has been ready since {since}; the last crash was at {finding.details.get('finished')}"],
-    ), ""
+    changes = [
+        plans.delete_change(f"C{number}", pod, f"deleted; {workload['kind'].lower()}/{workload['metadata']['name']} creates it anew")
+        for number, pod in enumerate(pods, 1)
+    ]
+    return (
+        Remedy(
+            "restart_pod",
+            f"restart {len(pods)} pod(s) of {workload['kind'].lower()}/{workload['metadata']['name']}, since Service {name} is ready again",
+            changes,
+            "a deleted pod is created again by its owner; there is nothing to undo",
+            [f"Service {name} has been ready since {since}; the last crash was at {finding.details.get('finished')}"],
+        ),
+        "",
+    )
 
 
 PROPOSERS: dict[str, tuple[Proposer, ...]] = {
@@ -188,7 +238,11 @@ def _memory_ceiling(view: View, workload: Object, bounds: Bounds) -> tuple[float
         for item in limits["spec"].get("limits", []):
             if limits["metadata"]["namespace"] == namespace and item.get("type") == "Container" and "memory" in item.get("max", {}):
                 ceilings.append((amount(item["max"]["memory"]), f"LimitRange {limits['metadata']['name']}"))
-    nodes = [amount(node["status"]["allocatable"]["memory"]) for node in view.objects.get("nodes", []) if "memory" in node.get("status", {}).get("allocatable", {})]
+    nodes = [
+        amount(node["status"]["allocatable"]["memory"])
+        for node in view.objects.get("nodes", [])
+        if "memory" in node.get("status", {}).get("allocatable", {})
+    ]
     if nodes:
         ceilings.append((max(nodes), "the largest node"))
     return min(ceilings)
@@ -201,7 +255,10 @@ def _quota_refuses(view: View, workload: Object, more: float) -> str:
         hard, used = quota.get("status", {}).get("hard", {}), quota.get("status", {}).get("used", {})
         needed = more * workload["spec"].get("replicas", 1)
         if "limits.memory" in hard and amount(used.get("limits.memory", "0")) + needed > amount(hard["limits.memory"]):
-            return f"ResourceQuota {quota['metadata']['name']} allows {hard['limits.memory']} of memory limits, {used.get('limits.memory', '0')} are used, and {memory(needed)} more would be needed"
+            return (
+                f"ResourceQuota {quota['metadata']['name']} allows {hard['limits.memory']} of memory limits,"
+                f" {used.get('limits.memory', '0')} are used, and {memory(needed)} more would be needed"
+            )
     return ""
 
 
@@ -209,8 +266,13 @@ def _managed(workload: Object) -> list[str]:
     metadata = workload["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     if labels.get("app.kubernetes.io/managed-by") == "Helm" or "meta.helm.sh/release-name" in annotations:
-        return [f"Helm release {annotations.get('meta.helm.sh/release-name', '')} owns this object: put the same change into its values, or the next upgrade takes it back"]
-    if any(key.startswith("argocd.argoproj.io/") for key in (*labels, *annotations)) or any(key.startswith("kustomize.toolkit.fluxcd.io/") for key in labels):
+        return [
+            f"Helm release {annotations.get('meta.helm.sh/release-name', '')} owns this object: put the same change into its values, or the"
+            " next upgrade takes it back"
+        ]
+    if any(key.startswith("argocd.argoproj.io/") for key in (*labels, *annotations)) or any(
+        key.startswith("kustomize.toolkit.fluxcd.io/") for key in labels
+    ):
         return ["a GitOps controller owns this object: put the same change into its repository, or it is taken back"]
     return []
 
@@ -225,20 +287,34 @@ def _revision(replicaset: Object) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _carries_secret(operations: list[dict[str, Any]]) -> bool:
-    def inside(value: Any) -> bool:
-        if isinstance(value, dict):
-            named = isinstance(value.get("name"), str) and holds_secret(value["name"], value.get("value"))
-            return named or any(holds_secret(key, one) if isinstance(one, str) and key not in ("name", "key", "secretName", "path", "mountPath") else inside(one) for key, one in value.items())
-        return any(inside(one) for one in value) if isinstance(value, list) else False
+def _literal_secrets(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
+    """(container, name, value) of environment variables that hold a secret literally."""
+    return {
+        (container["name"], one["name"], one["value"])
+        for container in [*template["spec"].get("initContainers", []), *template["spec"].get("containers", [])]
+        for one in container.get("env", [])
+        if "value" in one and holds_secret(one["name"], one["value"])
+    }
 
-    return any(inside(operation.get("value")) or ("/env/" in operation["path"] and holds_secret(operation["path"].rpartition("/")[2], operation.get("value"))) for operation in operations)
+
+def _carries_secret(operations: list[dict[str, Any]]) -> bool:
+    """Whether a patch would write a literal secret into the plan, by the names and the values that it holds."""
+    return any(_holds_secret(operation["path"].rpartition("/")[2], operation.get("value")) for operation in operations)
+
+
+def _holds_secret(name: str, value: Any) -> bool:
+    if isinstance(value, dict):
+        named: bool = isinstance(value.get("name"), str) and holds_secret(value["name"], value.get("value"))
+        return named or any(_holds_secret(key, one) for key, one in value.items() if key not in _REFERENCES)
+    if isinstance(value, list):
+        return any(_holds_secret("", one) for one in value)
+    return bool(isinstance(value, str) and name not in _REFERENCES and holds_secret(name, value))
 
 
 def _reaches(service: Object, host: str, workload: Object) -> bool:
     name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
     first, *rest = host.split(".")
-    return first == name and (rest[0] if rest else workload["metadata"].get("namespace")) == namespace
+    return bool(first == name and (rest[0] if rest else workload["metadata"].get("namespace")) == namespace)
 
 
 def _ready_since(view: View, service: Object) -> str:
@@ -252,7 +328,9 @@ def _ready_since(view: View, service: Object) -> str:
     }
     times = [
         condition.get("lastTransitionTime") or clock.stamp(view.now)
-        for pod in view.objects["pods"] if pod["metadata"]["name"] in names
-        for condition in pod.get("status", {}).get("conditions", []) if condition["type"] == "Ready" and condition["status"] == "True"
+        for pod in view.objects["pods"]
+        if pod["metadata"]["name"] in names
+        for condition in pod.get("status", {}).get("conditions", [])
+        if condition["type"] == "Ready" and condition["status"] == "True"
     ]
     return min(times, default="")

@@ -34,21 +34,38 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
     ids = [_state_evidence(container, evidence)]
     limit = container.spec.get("resources", {}).get("limits", {}).get("memory")
     if limit:
-        ids.append(evidence.add(f"pod/{container.pod['metadata']['name']} spec.containers[{container.name}]", "", f"resources.limits.memory: {limit}"))
+        ids.append(
+            evidence.add(
+                f"pod/{container.pod['metadata']['name']} spec.containers[{container.name}]", "", f"resources.limits.memory: {limit}"
+            )
+        )
         return Finding(
-            code="OOMKilled", container=container.name, evidence=ids, details={"limit": limit},
+            code="OOMKilled",
+            container=container.name,
+            evidence=ids,
+            details={"limit": limit},
             title=f"container {container.name} is killed because it needs more than its memory limit of {limit}",
-            root_cause=f"The kernel killed container {container.name} (OOMKilled, exit code 137) when it used more memory than its limit of {limit}; "
-                       f"it has restarted {container.restarts} times.",
-            suggested_fix="Raise the memory limit by a bounded step; if it is killed again at a higher limit, look for a leak before raising it further.",
+            root_cause=(
+                f"The kernel killed container {container.name} (OOMKilled, exit code 137) when it used more memory than its limit of"
+                f" {limit}; it has restarted {container.restarts} times."
+            ),
+            suggested_fix=(
+                "Raise the memory limit by a bounded step; if it is killed again at a higher limit, look for a leak before raising it"
+                " further."
+            ),
             expected_outcome="The container stays within its new limit and no longer restarts.",
         )
     node = container.pod["spec"].get("nodeName", "")
     return Finding(
-        code="OOMKilledNoLimit", container=container.name, evidence=ids, details={},
+        code="OOMKilledNoLimit",
+        container=container.name,
+        evidence=ids,
+        details={},
         title=f"container {container.name} has no memory limit and was killed because its node ran out of memory",
-        root_cause=f"The kernel killed container {container.name} (OOMKilled, exit code 137). It has no memory limit, so the memory of node {node} "
-                   "or of the whole pod was exhausted.",
+        root_cause=(
+            f"The kernel killed container {container.name} (OOMKilled, exit code 137). It has no memory limit, so the memory of node {node}"
+            " or of the whole pod was exhausted."
+        ),
         suggested_fix="Set a memory request and limit that fit what it needs, and find what else uses the node's memory.",
         expected_outcome="The scheduler places the pod where its memory is available, and a leak stops at its own limit.",
     )
@@ -57,12 +74,17 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
 def command_not_found(container: Container, evidence: Evidence) -> Finding | None:
     ended, waiting = container.terminated, container.waiting
     message = f"{ended.get('message') or ''} {waiting.get('message') or ''}"
-    never_started = ended.get("reason") in ("StartError", "ContainerCannotRun") or waiting.get("reason") in ("RunContainerError", "CreateContainerError")
+    never_started = ended.get("reason") in ("StartError", "ContainerCannotRun") or waiting.get("reason") in (
+        "RunContainerError",
+        "CreateContainerError",
+    )
     code = ended.get("exitCode")
     if not container.ready and never_started and _NOT_FOUND.search(message):
         what = "The command is not in the image: the runtime could not start it."
     elif ended_badly(container) and code in (126, 127):
-        what = {127: "The shell did not find a command (exit code 127).", 126: "A command exists but may not be executed (exit code 126)."}[code]
+        what = {127: "The shell did not find a command (exit code 127).", 126: "A command exists but may not be executed (exit code 126)."}[
+            code
+        ]
     else:
         return None
     line = _log_line(container)
@@ -73,9 +95,15 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
     detail = re.search(r'exec: "?([^":]+)"?:|([^\s:]+): (?:not found|No such file)', f"{message} {line.text if line else ''}")
     missing = next((group for group in detail.groups() if group), "") if detail else ""
     return Finding(
-        code="CommandNotFound", container=container.name, evidence=ids, details={},
+        code="CommandNotFound",
+        container=container.name,
+        evidence=ids,
+        details={},
         title=f"container {container.name} cannot run its command{f' {missing!r}' if missing else ''}",
-        root_cause=f"{what}{f' It looked for {missing!r}.' if missing else ''} The command is {' '.join(command)[:200] or 'the one built into the image'}.",
+        root_cause=(
+            f"{what}{f' It looked for {missing!r}.' if missing else ''} The command is"
+            f" {' '.join(command)[:200] or 'the one built into the image'}."
+        ),
         suggested_fix="Correct command or args in the pod template, or use an image that holds the command.",
         expected_outcome="The container starts and stays running.",
     )
@@ -84,14 +112,25 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
 def killed(container: Container, evidence: Evidence) -> Finding | None:
     if not ended_badly(container) or container.terminated.get("exitCode") != 137:
         return None
-    ids = [_state_evidence(container, evidence), *event_evidence(evidence, container.view.events(container.pod, "Killing", "NodeNotReady", "Evicted"))]
+    ids = [
+        _state_evidence(container, evidence),
+        *event_evidence(evidence, container.view.events(container.pod, "Killing", "NodeNotReady", "Evicted")),
+    ]
     return Finding(
-        code="KilledNotOOM", container=container.name, evidence=ids, details={},
+        code="KilledNotOOM",
+        container=container.name,
+        evidence=ids,
+        details={},
         title=f"container {container.name} is killed by SIGKILL, and not for its own memory limit",
-        root_cause=f"Container {container.name} ended with exit code 137 (SIGKILL) and the reason {container.terminated.get('reason')!r}, not OOMKilled: "
-                   "its own limit was not reached. A child process may have been killed, or the node, a person or a shutdown that took too long killed it.",
-        suggested_fix="Look at who sent the signal: the node's kernel log, a termination grace period that is too short, or a process inside the container. "
-                      "Raising the memory limit would not help.",
+        root_cause=(
+            f"Container {container.name} ended with exit code 137 (SIGKILL) and the reason {container.terminated.get('reason')!r}, not"
+            " OOMKilled: its own limit was not reached. A child process may have been killed, or the node, a person or a shutdown that"
+            " took too long killed it."
+        ),
+        suggested_fix=(
+            "Look at who sent the signal: the node's kernel log, a termination grace period that is too short, or a process inside the"
+            " container. Raising the memory limit would not help."
+        ),
         expected_outcome="The container is no longer killed.",
     )
 
@@ -108,11 +147,14 @@ def application_error(container: Container, evidence: Evidence) -> Finding | Non
     how = f"exit code {code}" + (f" ({_SIGNALS[code]})" if code in _SIGNALS else "")
     said = f"; its log says: {line.text[:200]}" if line else "; its log is empty"
     return Finding(
-        code="AppCrash", container=container.name, evidence=ids, details={"line": line.text if line else "", "finished": ended.get("finishedAt", "")},
+        code="AppCrash",
+        container=container.name,
+        evidence=ids,
+        details={"line": line.text if line else "", "finished": ended.get("finishedAt", "")},
         title=f"container {container.name} crashes with {how}",
         root_cause=f"The application in {'init ' if container.init else ''}container {container.name} ends with {how}{said}.",
         suggested_fix="Correct what the log line names (configuration, environment, dependency or code)"
-                      + (", or return to the revision that worked." if container.view.workload(container.pod)["kind"] == "Deployment" else "."),
+        + (", or return to the revision that worked." if container.view.workload(container.pod)["kind"] == "Deployment" else "."),
         expected_outcome="The container starts and stays running.",
     )
 
@@ -121,10 +163,15 @@ def main_process_ends(container: Container, evidence: Evidence) -> Finding | Non
     if container.init or container.waiting.get("reason") != "CrashLoopBackOff" or container.terminated.get("exitCode") != 0:
         return None
     return Finding(
-        code="MainProcessEnds", container=container.name, details={},
+        code="MainProcessEnds",
+        container=container.name,
+        details={},
         evidence=[_state_evidence(container, evidence), *event_evidence(evidence, container.view.events(container.pod, "BackOff"))],
         title=f"the main process of container {container.name} ends by itself",
-        root_cause=f"Container {container.name} ends with exit code 0 and is started again, because pods of a {container.view.workload(container.pod)['kind']} must keep running.",
+        root_cause=(
+            f"Container {container.name} ends with exit code 0 and is started again, because pods of a"
+            f" {container.view.workload(container.pod)['kind']} must keep running."
+        ),
         suggested_fix="Run a process that stays in the foreground, or make this a Job.",
         expected_outcome="The container keeps running.",
     )
@@ -147,4 +194,6 @@ def _log_line(container: Container) -> logs.Line | None:
 
 
 def _log_evidence(container: Container, evidence: Evidence, line: logs.Line) -> str:
-    return evidence.add(f"log of pod/{container.pod['metadata']['name']} container {container.name} ({container.log()[0]} run)", line.time, line.text)
+    return evidence.add(
+        f"log of pod/{container.pod['metadata']['name']} container {container.name} ({container.log()[0]} run)", line.time, line.text
+    )

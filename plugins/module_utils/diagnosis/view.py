@@ -112,7 +112,9 @@ class Container:
     def log(self) -> tuple[str, str]:
         """(which, text): the log of the run that ended, where there is one."""
         logs = self.view.snapshot["logs"].get(self.key) or {}
-        order = ("current", "previous") if self.status.get("state", {}).get("terminated") or not self.terminated else ("previous", "current")
+        order = (
+            ("current", "previous") if self.status.get("state", {}).get("terminated") or not self.terminated else ("previous", "current")
+        )
         return next(((which, logs[which]) for which in order if logs.get(which)), ("", ""))
 
     def source(self) -> str:
@@ -146,7 +148,13 @@ def wants_log(pod: Object) -> list[str]:
 
 def event_time(event: Object) -> str:
     series = event.get("series") or {}
-    return series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or ""
+    return (
+        series.get("lastObservedTime")
+        or event.get("lastTimestamp")
+        or event.get("eventTime")
+        or event["metadata"].get("creationTimestamp")
+        or ""
+    )
 
 
 def event_evidence(evidence: Evidence, events: Iterable[Object]) -> list[str]:
@@ -155,7 +163,8 @@ def event_evidence(evidence: Evidence, events: Iterable[Object]) -> list[str]:
     return [
         evidence.add(
             f"event {event.get('reason')} on {event['involvedObject'].get('kind', '').lower()}/{event['involvedObject'].get('name')}",
-            event_time(event), f"{event.get('message', '')} (seen {(event.get('series') or {}).get('count') or event.get('count') or 1}x)",
+            event_time(event),
+            f"{event.get('message', '')} (seen {(event.get('series') or {}).get('count') or event.get('count') or 1}x)",
         )
         for event in list(picked.values())[-3:]
     ]

@@ -58,10 +58,18 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
     if options["snapshot_file"]:
         _save(options["snapshot_file"], snapshot)
     return {
-        "cluster": snapshot["cluster"], "user": snapshot["user"], "proposals": proposals, "questions": [_question(number, proposal) for number, proposal in enumerate(proposals)],
-        "findings": [finding.document() for finding in findings], "coverage": snapshot["coverage"],
+        "cluster": snapshot["cluster"],
+        "user": snapshot["user"],
+        "proposals": proposals,
+        "questions": [_question(number, proposal) for number, proposal in enumerate(proposals)],
+        "findings": [finding.document() for finding in findings],
+        "coverage": snapshot["coverage"],
         "pods_seen": len(snapshot["objects"]["pods"]),
-        "timings": {"observe": round(observed - started, 3), "analyse": round(analysed - observed, 3), "propose": round(time.monotonic() - analysed, 3)},
+        "timings": {
+            "observe": round(observed - started, 3),
+            "analyse": round(analysed - observed, 3),
+            "propose": round(time.monotonic() - analysed, 3),
+        },
     }
 
 
@@ -73,8 +81,13 @@ def _by_workload(findings: list[Finding]) -> list[list[Finding]]:
 
 
 def _proposal(
-    view: View, findings: list[Finding], evidence: Evidence, bounds: remedies.Bounds, policies: Mapping[str, Mapping[str, Any]],
-    options: Mapping[str, Any], executor: Api | None,
+    view: View,
+    findings: list[Finding],
+    evidence: Evidence,
+    bounds: remedies.Bounds,
+    policies: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any],
+    executor: Api | None,
 ) -> Proposal:
     """One operation: the findings about one workload, and the one change that is proposed for the first that has one."""
     used = {identifier for finding in findings for identifier in finding.evidence}
@@ -90,32 +103,52 @@ def _proposal(
         reasons.append(refusal)
     subject = findings[0].object
     return {
-        "workflow": "diagnose", "title": f"{findings[0].code} in {plans.named(subject)}", "target": subject,
+        "workflow": "diagnose",
+        "title": f"{findings[0].code} in {plans.named(subject)}",
+        "target": subject,
         "findings": [finding.document() for finding in findings],
         "evidence": [fact for fact in evidence.facts if fact["id"] in used],
-        "remedies": [{"id": f"R{number}", "name": remedy.name, "summary": remedy.summary} for number, (_finding, remedy) in enumerate(candidates, 1)],
-        "plan": plan, "no_plan_reason": "" if plan else "; ".join(dict.fromkeys(reasons)), "not_chosen": [] if not plan else list(dict.fromkeys(reasons)),
+        "remedies": [
+            {"id": f"R{number}", "name": remedy.name, "summary": remedy.summary} for number, (_finding, remedy) in enumerate(candidates, 1)
+        ],
+        "plan": plan,
+        "no_plan_reason": "" if plan else "; ".join(dict.fromkeys(reasons)),
+        "not_chosen": [] if not plan else list(dict.fromkeys(reasons)),
     }
 
 
 def _question(number: int, proposal: Proposal) -> dict[str, Any]:
     """What an AI engine is asked about a proposal: the worst finding, its evidence, the remedies to choose from."""
-    finding = {key: proposal["findings"][0][key] for key in ("code", "severity", "object", "container", "title", "root_cause", "suggested_fix")}
+    finding = {
+        key: proposal["findings"][0][key] for key in ("code", "severity", "object", "container", "title", "root_cause", "suggested_fix")
+    }
     remedies_offered = [{"id": remedy["id"], "summary": remedy["summary"]} for remedy in proposal["remedies"]]
     return {"id": str(number), "finding": finding, "evidence": proposal["evidence"], "remedies": remedies_offered}
 
 
 def _plan(
-    view: View, finding: Finding, remedy: remedies.Remedy, policies: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], executor: Api | None,
+    view: View,
+    finding: Finding,
+    remedy: remedies.Remedy,
+    policies: Mapping[str, Mapping[str, Any]],
+    options: Mapping[str, Any],
+    executor: Api | None,
 ) -> tuple[plans.Plan | None, str]:
     workload = view_object(view, finding)
     if not view.snapshot["cluster"]["uid"]:
-        return None, "the cluster cannot be told from others without the verb get on the namespace kube-system, so no plan can be bound to it"
+        return (
+            None,
+            "the cluster cannot be told from others without the verb get on the namespace kube-system, so no plan can be bound to it",
+        )
     if workload["kind"] not in workloads.KINDS:
         return None, f"whether a change to a {workload['kind'].lower()} worked cannot be checked"
     prepared = []
     for change in remedy.changes:
-        live = workload if change["action"] == "patch" else next(pod for pod in view.objects["pods"] if pod["metadata"]["uid"] == change["object"]["uid"])
+        live = (
+            workload
+            if change["action"] == "patch"
+            else next(pod for pod in view.objects["pods"] if pod["metadata"]["uid"] == change["object"]["uid"])
+        )
         try:
             change, missing = changes.prepare(executor, change, live) if executor else (change, "")
         except ApiError as error:
@@ -125,11 +158,20 @@ def _plan(
         prepared.append(change)
     subject = plans.reference(workload)
     failing = [{"uid": pod["uid"], "reason": finding.code} for pod in finding.pods]
-    proof = checks.standard(subject, failing, within=options["validate_seconds"], hold=options["hold_seconds"], watch=options["watch_seconds"])
+    proof = checks.standard(
+        subject, failing, within=options["validate_seconds"], hold=options["hold_seconds"], watch=options["watch_seconds"]
+    )
     built = plans.build(
-        summary=remedy.summary, workflow="diagnose", target=finding.object,
-        cluster={"uid": view.snapshot["cluster"]["uid"], "server": view.snapshot["cluster"]["server"]}, changes=prepared, checks=proof, undo=remedy.undo,
-        risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0)), policies=policies, created=clock.now(),
+        summary=remedy.summary,
+        workflow="diagnose",
+        target=finding.object,
+        cluster={"uid": view.snapshot["cluster"]["uid"], "server": view.snapshot["cluster"]["server"]},
+        changes=prepared,
+        checks=proof,
+        undo=remedy.undo,
+        risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0)),
+        policies=policies,
+        created=clock.now(),
     )
     return {**built, "notes": remedy.notes}, ""
 
@@ -146,7 +188,9 @@ def _load(path: str) -> dict[str, Any]:
         with open(path, encoding="utf-8") as file:
             snapshot = json.load(file)
     except (OSError, ValueError) as error:
-        raise BadInput(f"The snapshot {path} cannot be read: {error}.", "Give a file that snapshot_file wrote with the option replay.") from error
+        raise BadInput(
+            f"The snapshot {path} cannot be read: {error}.", "Give a file that snapshot_file wrote with the option replay."
+        ) from error
     if not isinstance(snapshot, dict) or snapshot.get("schema") != snapshots.SCHEMA:
         raise BadInput(f"{path} is not a snapshot of this version ({snapshots.SCHEMA}).")
     return snapshot
@@ -157,4 +201,6 @@ def _save(path: str, snapshot: dict[str, Any]) -> None:
         with open(path, "w", encoding="utf-8") as file:
             json.dump(redact_object(snapshot), file)
     except OSError as error:
-        raise BadInput(f"snapshot_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write.") from error
+        raise BadInput(
+            f"snapshot_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write."
+        ) from error

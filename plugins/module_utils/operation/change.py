@@ -34,7 +34,11 @@ def prepare(api: Api, change: dict[str, Any], live: dict[str, Any]) -> tuple[dic
         objects.delete(api, change["object"], change["preconditions"], dry_run=True)
         return {**change, "dry_run": "server"}, ""
     result = objects.patch(api, change["object"], change["patch"], dry_run=True)
-    return {**change, "dry_run": "server", "outcome": patch.outcome(live, {"apiVersion": live["apiVersion"], "kind": live["kind"], **result})}, ""
+    return {
+        **change,
+        "dry_run": "server",
+        "outcome": patch.outcome(live, {"apiVersion": live["apiVersion"], "kind": live["kind"], **result}),
+    }, ""
 
 
 def execute(api: Api, store: Directory, record: Record, now: datetime, check_mode: bool = False) -> dict[str, Any]:
@@ -53,7 +57,10 @@ def execute(api: Api, store: Directory, record: Record, now: datetime, check_mod
     _plan, approval = gate.require_approval(record, now)
     moved = {identifier: one for identifier, one in progress.items() if one not in ("pending", "applied")}
     if record.state == "approved" and "applied" in progress.values():
-        moved = {identifier: "the object already carries this record's mark, though the record says that nothing was applied" for identifier in progress}
+        moved = {
+            identifier: "the object already carries this record's mark, though the record says that nothing was applied"
+            for identifier in progress
+        }
     if moved:
         raise _refused(store, record, "; ".join(f"{identifier}: {reason}" for identifier, reason in moved.items()), check_mode)
     for change in plan["changes"]:
@@ -80,7 +87,9 @@ def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str,
         raise GateRefused(f"Record {record.identifier} is {record.state}; only a change whose check failed is undone by itself.")
     gate.require_cluster(plan, objects.cluster_identity(api))
     if record.state == "failed":
-        store.append(record, "rolling_back", {"digest": record.digest, "reason": reason, "authority": "a check of the approved plan failed"})
+        store.append(
+            record, "rolling_back", {"digest": record.digest, "reason": reason, "authority": "a check of the approved plan failed"}
+        )
     undone = []
     for change in reversed(plan["changes"]):
         try:
@@ -123,9 +132,16 @@ def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any]
     except ApiError as error:
         raise _refused(store, record, f"the dry run of {change['id']} failed: {error.text or error.reason}", check_mode) from error
     if missing:
-        raise GateRefused(f"Record {record.identifier} cannot be carried out: {missing}.", "Give the executor's credentials (option executor).")
+        raise GateRefused(
+            f"Record {record.identifier} cannot be carried out: {missing}.", "Give the executor's credentials (option executor)."
+        )
     if prepared["outcome"] != change["outcome"]:
-        raise _refused(store, record, f"the dry run of {change['id']} gives another outcome than the approved one: {_difference(change, prepared)}", check_mode)
+        raise _refused(
+            store,
+            record,
+            f"the dry run of {change['id']} gives another outcome than the approved one: {_difference(change, prepared)}",
+            check_mode,
+        )
 
 
 def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any], already: bool) -> None:
@@ -133,7 +149,9 @@ def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any
         if change["action"] == "delete":
             objects.delete(api, change["object"], change["preconditions"], dry_run=False)
         else:
-            _patch_marked(api, record, change, change["patch"], f"aiops.k8s {mark(record)}: {record.plan['summary'] if record.plan else ''}")
+            _patch_marked(
+                api, record, change, change["patch"], f"aiops.k8s {mark(record)}: {record.plan['summary'] if record.plan else ''}"
+            )
     except (ApiError, GateRefused) as error:
         if isinstance(error, ApiError) and error.status >= 500:
             raise  # the server does not say whether it was done: resume asks the object
@@ -153,7 +171,10 @@ def _patch_marked(api: Api, record: Record, change: dict[str, Any], operations: 
         except ApiError as error:
             if error.status not in (409, 422):
                 raise
-    raise GateRefused(f"{change['object']['kind'].lower()}/{change['object']['name']} was written to {_RACES} times while it was to be changed.", "Try again.")
+    raise GateRefused(
+        f"{change['object']['kind'].lower()}/{change['object']['name']} was written to {_RACES} times while it was to be changed.",
+        "Try again.",
+    )
 
 
 def _undo(api: Api, record: Record, change: dict[str, Any]) -> str:
@@ -180,7 +201,10 @@ def _finish(api: Api, store: Directory, record: Record, plan: dict[str, Any], re
 def _refused(store: Directory, record: Record, reason: str, check_mode: bool) -> AiopsError:
     if not check_mode:
         store.append(record, "refused", {"reason": reason})
-    return GateRefused(f"Record {record.identifier} was not carried out: {reason}.", "Nothing was changed. Run the workflow again for a proposal that fits the object as it is now.")
+    return GateRefused(
+        f"Record {record.identifier} was not carried out: {reason}.",
+        "Nothing was changed. Run the workflow again for a proposal that fits the object as it is now.",
+    )
 
 
 def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ Check types, in the order in which they are judged:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.clock import span
 
@@ -22,11 +22,20 @@ _REPEATED = 2  # restarts of a new pod that prove a failure before its time is u
 _UNAVAILABLE_GRACE = 120.0  # seconds that a watched workload may lack pods: a node drain is not a failure
 
 
-def standard(subject: Mapping[str, str], failing: list[Mapping[str, Any]], *, within: int, hold: int, watch: int) -> list[dict[str, Any]]:
+def standard(
+    subject: Mapping[str, str], failing: Sequence[Mapping[str, Any]], *, within: int, hold: int, watch: int
+) -> list[dict[str, Any]]:
     """The checks of a change to a workload. ``failing``: [{uid, reason}] of the pods as diagnosed; all times in seconds."""
     common = {"object": dict(subject)}
     return [
-        {"id": "K1", "type": "status_changed", **common, "failing": [dict(pod) for pod in failing], "within_seconds": within, "hold_seconds": 0},
+        {
+            "id": "K1",
+            "type": "status_changed",
+            **common,
+            "failing": [dict(pod) for pod in failing],
+            "within_seconds": within,
+            "hold_seconds": 0,
+        },
         {"id": "K2", "type": "available", **common, "within_seconds": within, "hold_seconds": 0},
         {"id": "K3", "type": "restarts_stable", **common, "within_seconds": within, "hold_seconds": hold},
         {"id": "K4", "type": "watch", **common, "within_seconds": 0, "hold_seconds": watch},
@@ -64,9 +73,16 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
         progress.met.setdefault(changed["id"], elapsed)
     if is_available(state):
         progress.met.setdefault(available["id"], elapsed)
-    crashing = [pod for pod in state["pods"] if pod["current"] and pod["restarts"] >= _REPEATED and not pod["ready"] and pod["uid"] not in _known(changed)]
+    crashing = [
+        pod
+        for pod in state["pods"]
+        if pod["current"] and pod["restarts"] >= _REPEATED and not pod["ready"] and pod["uid"] not in _known(changed)
+    ]
     if crashing:
-        return _fail(progress, f"the new pod {crashing[0]['name']} has restarted {crashing[0]['restarts']} times ({', '.join(crashing[0]['reasons'])})")
+        return _fail(
+            progress,
+            f"the new pod {crashing[0]['name']} has restarted {crashing[0]['restarts']} times ({', '.join(crashing[0]['reasons'])})",
+        )
     for check in (changed, available):
         if check["id"] not in progress.met:
             if elapsed >= check["within_seconds"]:
@@ -98,8 +114,13 @@ def watch(baseline: Mapping[str, int], state: State, unavailable_for: float) -> 
 
 def is_available(state: State) -> bool:
     """Whether every wanted pod is of the newest revision, available, and nothing else is left."""
-    return bool(state["exists"] and state["settled"] and state["updated"] >= state["wanted"] and state["available"] >= state["wanted"]
-                and sum(1 for pod in state["pods"] if pod["current"]) >= state["wanted"])
+    return bool(
+        state["exists"]
+        and state["settled"]
+        and state["updated"] >= state["wanted"]
+        and state["available"] >= state["wanted"]
+        and sum(1 for pod in state["pods"] if pod["current"]) >= state["wanted"]
+    )
 
 
 def restarts(state: State) -> dict[str, int]:

@@ -28,7 +28,7 @@ def parse_answer(answer: str) -> tuple[str, str] | None:
 
 
 def decide(
-    store: Directory, record: Record, decision: str, prefix: str, reason: str, way: str, cluster_user: dict[str, Any] | None, now: datetime,
+    store: Directory, record: Record, decision: str, prefix: str, reason: str, way: str, cluster_user: dict[str, Any] | None, now: datetime
 ) -> dict[str, Any]:
     """Write the approval or rejection. Returns the event.
 
@@ -65,7 +65,10 @@ def require_plan(record: Record) -> dict[str, Any]:
     plan = plans.validate(record.plan)
     found = digest(plan)
     if found != record.digest:
-        raise GateRefused(f"The plan of record {record.identifier} has the digest {found[:SHORT]}, but {record.digest[:SHORT]} was proposed: it was edited.")
+        raise GateRefused(
+            f"The plan of record {record.identifier} has the digest {found[:SHORT]}, but {record.digest[:SHORT]} was proposed: it was"
+            " edited."
+        )
     return plan
 
 
@@ -76,20 +79,27 @@ def require_approval(record: Record, now: datetime) -> tuple[dict[str, Any], dic
     if approved is None:
         raise GateRefused(
             f"Record {record.identifier} is {record.state} and was never approved.",
-            f"Approve it first: ansible-playbook aiops.k8s.approve -e record={record.identifier} -e decision=approve -e digest={record.digest[:SHORT]}",
+            f"Approve it first: ansible-playbook aiops.k8s.approve -e record={record.identifier} -e decision=approve -e"
+            f" digest={record.digest[:SHORT]}",
         )
     if record.state not in ("approved", "executing"):
         raise GateRefused(f"Record {record.identifier} is {record.state}: its approval was used, and counts once.")
     approval, moment = approved["payload"], clock.stamp(now)
     if approval["digest"] != record.digest:
-        raise GateRefused(f"The approval in record {record.identifier} is for the digest {approval['digest'][:SHORT]}, not for {record.digest[:SHORT]}.")
+        raise GateRefused(
+            f"The approval in record {record.identifier} is for the digest {approval['digest'][:SHORT]}, not for {record.digest[:SHORT]}."
+        )
     refusal = _approver_refused(plan["policy"], record.events[0]["actor"], approval["by"])
     if refusal:
         raise GateRefused(f"The approval in record {record.identifier} does not count: {refusal}.")
     if moment < approved["time"]:
-        raise GateRefused(f"This machine's clock says {moment}, which is before the approval at {approved['time']}.", "Set the clock right.")
+        raise GateRefused(
+            f"This machine's clock says {moment}, which is before the approval at {approved['time']}.", "Set the clock right."
+        )
     if moment > approval["expires"]:
-        raise GateRefused(f"The approval in record {record.identifier} expired at {approval['expires']}.", "Run the workflow again for a fresh proposal.")
+        raise GateRefused(
+            f"The approval in record {record.identifier} expired at {approval['expires']}.", "Run the workflow again for a fresh proposal."
+        )
     return plan, approval
 
 
@@ -97,7 +107,8 @@ def require_cluster(plan: dict[str, Any], found: dict[str, str]) -> None:
     """Raises GateRefused when this is not the cluster that the plan was made for."""
     if found["uid"] != plan["cluster"]["uid"]:
         raise GateRefused(
-            f"The plan is for the cluster {plan['cluster']['uid']} ({plan['cluster']['server']}), but {found['server']} is the cluster {found['uid']}.",
+            f"The plan is for the cluster {plan['cluster']['uid']} ({plan['cluster']['server']}), but {found['server']} is the cluster"
+            f" {found['uid']}.",
             "Give the kubeconfig or context of the cluster that was diagnosed.",
         )
 
@@ -105,15 +116,22 @@ def require_cluster(plan: dict[str, Any], found: dict[str, str]) -> None:
 def _require_digest(record: Record, prefix: str) -> None:
     prefix = str(prefix or "").strip().lower()
     if len(prefix) < SHORT or any(letter not in "0123456789abcdef" for letter in prefix):
-        raise BadInput(f"digest is {prefix!r}.", f"Give at least the first {SHORT} hexadecimal digits of the digest that was shown with the plan.")
+        raise BadInput(
+            f"digest is {prefix!r}.", f"Give at least the first {SHORT} hexadecimal digits of the digest that was shown with the plan."
+        )
     if not record.digest.startswith(prefix):
-        raise GateRefused(f"The digest {prefix[:16]} is not the one of record {record.identifier}.", "Read the plan again and give the digest shown with it.")
+        raise GateRefused(
+            f"The digest {prefix[:16]} is not the one of record {record.identifier}.",
+            "Read the plan again and give the digest shown with it.",
+        )
 
 
 def _approver_refused(policy: dict[str, Any], requester: dict[str, Any], approver: dict[str, Any]) -> str:
     if policy["approvers"] and approver.get("user") not in policy["approvers"]:
         return f"{approver.get('user')} is not among the approvers of this risk class ({', '.join(policy['approvers'])})"
-    same = (requester.get("uid"), requester.get("host")) == (approver.get("uid"), approver.get("host")) or requester.get("user") == approver.get("user")
+    same = (requester.get("uid"), requester.get("host")) == (approver.get("uid"), approver.get("host")) or requester.get(
+        "user"
+    ) == approver.get("user")
     if policy["four_eyes"] and same:
         return f"this risk class needs four eyes, and {approver.get('user')} also made the proposal"
     return ""

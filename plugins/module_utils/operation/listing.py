@@ -9,30 +9,49 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDamaged
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 Entry = dict[str, Any]
+_UNFINISHED = ("approved", "executing", "executed", "validated", "rolling_back")  # a decision was made, and something is left to do
 
 
-def read(store: Directory, identifier: str = "") -> dict[str, Any]:
-    """{records[], events[] (of the one record asked for)}. Raises NotFound, RecordDamaged (of the one), StoreFailed."""
+def read(store: Directory, identifier: str = "", only: list[str] | None = None) -> dict[str, Any]:
+    """{records[], events[] (of the one record asked for)}; ``only`` these ids, or all. Raises NotFound, RecordDamaged (of the one), StoreFailed."""
     if identifier:
         record = store.load(identifier)
         return {"records": [entry(store, record)], "events": record.events}
-    return {"records": [_readable(store, one) for one in store.identifiers()]}
+    return {"records": [_readable(store, one) for one in store.identifiers() if only is None or one in only]}
 
 
 def entry(store: Directory, record: Record) -> Entry:
     """One record as a row."""
     plan, age = record.plan, clock.seconds_between(record.events[0]["time"], clock.stamp(clock.now()))
-    waiting = record.state == "proposed" and plan is not None
-    expired = waiting and clock.stamp(clock.now()) > plan["expires"]  # type: ignore[index]
-    overdue = waiting and age > plan["policy"]["sla_minutes"] * 60  # type: ignore[index]
-    remark = " (expired)" if expired else f" (decision due {clock.span(age - plan['policy']['sla_minutes'] * 60)} ago)" if overdue else ""  # type: ignore[index]
+    late, remark = _lateness(record.state, plan, age)
     return {
-        "id": record.identifier, "state": record.state, "title": record.proposal["title"], "risk": plan["risk"] if plan else "", "digest": record.digest,
-        "age_seconds": age, "overdue": overdue, "remark": remark, "phr": store.document(record), "path": record.path, "next": phr.next_command(record.events),
+        "id": record.identifier,
+        "state": record.state,
+        "title": record.proposal["title"],
+        "risk": plan["risk"] if plan else "",
+        "digest": record.digest,
+        "age_seconds": age,
+        "overdue": late,
+        "remark": remark,
+        "phr": store.document(record),
+        "path": record.path,
+        "next": phr.next_command(record.events),
+        "unfinished": record.state in _UNFINISHED or undo_needed(record.events),
     }
+
+
+def _lateness(state: str, plan: dict[str, Any] | None, age: float) -> tuple[bool, str]:
+    """(whether a decision is past its SLA, what to say about it)."""
+    if state != "proposed" or plan is None:
+        return False, ""
+    due = plan["policy"]["sla_minutes"] * 60
+    if clock.stamp(clock.now()) > plan["expires"]:
+        return True, " (expired)"
+    return age > due, f" (decision due {clock.span(age - due)} ago)" if age > due else ""
 
 
 def render(store: Directory, records: list[Entry], write: bool) -> list[str]:
@@ -57,6 +76,16 @@ def _readable(store: Directory, identifier: str) -> Entry:
         return entry(store, store.load(identifier))
     except RecordDamaged as error:
         return {
-            "id": identifier, "state": "damaged", "title": error.message, "risk": "", "digest": "", "age_seconds": 0.0, "overdue": False, "remark": "",
-            "phr": "", "path": store.file(identifier), "next": "",
+            "id": identifier,
+            "state": "damaged",
+            "title": error.message,
+            "risk": "",
+            "digest": "",
+            "age_seconds": 0.0,
+            "overdue": False,
+            "remark": "",
+            "phr": "",
+            "path": store.file(identifier),
+            "next": "",
+            "unfinished": False,
         }

@@ -40,7 +40,11 @@ def between(live: Document, desired: Document) -> tuple[list[Operation], list[Op
         backward.insert(0, _undo(change, before, document))
     names = _names(live, forward)
     undo = [operation for step in backward for operation in step]
-    return [*_identity(live, with_generation=True), *names, *forward], [*_identity(live, with_generation=False), *_names(document, undo), *undo]
+    return [*_identity(live, with_generation=True), *names, *forward], [
+        *_identity(live, with_generation=False),
+        *_names(document, undo),
+        *undo,
+    ]
 
 
 def apply(document: Document, patch: Iterable[Operation]) -> Document:

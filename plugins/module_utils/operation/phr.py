@@ -10,7 +10,8 @@ cluster or from a model is escaped or stands in code blocks: it cannot draw head
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable
+import shlex
+from typing import Any, Callable, Iterable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
@@ -53,15 +54,28 @@ def front_matter(events: list[Event]) -> dict[str, Any]:
     proposal, plan = events[0]["payload"], events[0]["payload"].get("plan")
     engines = [opinion for opinion in proposal.get("opinions", []) if opinion.get("outcome") in ("answered", "disagrees")]
     return {
-        "id": proposal["id"], "title": proposal["title"], "stage": _STAGE, "date": events[0]["time"][:10], "surface": "agent",
+        "id": proposal["id"],
+        "title": proposal["title"],
+        "stage": _STAGE,
+        "date": events[0]["time"][:10],
+        "surface": "agent",
         "model": ", ".join(sorted({str(opinion.get("model")) for opinion in engines})) or "none (built-in analysis)",
-        "feature": proposal["feature"], "branch": "none", "user": events[0]["actor"]["user"], "command": proposal["command"],
+        "feature": proposal["feature"],
+        "branch": "none",
+        "user": events[0]["actor"]["user"],
+        "command": proposal["command"],
         "labels": ["aiops", proposal["workflow"], *sorted({finding["code"] for finding in proposal["findings"]})],
         "links": {"spec": None, "ticket": None, "adr": None, "pr": None},
-        "files": [f"{proposal['id']}.jsonl"], "tests": [check["type"] for check in plan["checks"]] if plan else ["none"],
+        "files": [f"{proposal['id']}.jsonl"],
+        "tests": [check["type"] for check in plan["checks"]] if plan else ["none"],
         "aiops": {
-            "state": state(events), "target": proposal["target"], "cluster": proposal["cluster"], "risk": plan["risk"] if plan else None,
-            "digest": proposal.get("digest") or None, "events": len(events), "head": events[-1]["hash"],
+            "state": state(events),
+            "target": proposal["target"],
+            "cluster": proposal["cluster"],
+            "risk": plan["risk"] if plan else None,
+            "digest": proposal.get("digest") or None,
+            "events": len(events),
+            "head": events[-1]["hash"],
         },
     }
 
@@ -85,7 +99,10 @@ def _prompt(events: list[Event]) -> str:
     parts = ["## Prompt", _code(proposal["command"])]
     for opinion in proposal.get("opinions", []):
         if opinion.get("prompt"):
-            parts.append(f"<details><summary>Prompt sent to {_plain(opinion['engine'])} ({_plain(str(opinion.get('model')))}), redacted</summary>\n\n{_code(opinion['prompt'])}\n\n</details>")
+            parts.append(
+                f"<details><summary>Prompt sent to {_plain(opinion['engine'])} ({_plain(str(opinion.get('model')))}),"
+                f" redacted</summary>\n\n{_code(opinion['prompt'])}\n\n</details>"
+            )
     return "\n\n".join(parts)
 
 
@@ -103,7 +120,12 @@ def _response(events: list[Event]) -> str:
     if proposal.get("not_chosen"):
         parts.append("Not chosen: " + "; ".join(_plain(reason) for reason in proposal["not_chosen"]) + ".")
     parts += ["### Risk", f"**{plan['risk']}**: {'; '.join(_plain(reason) for reason in plan['risk_reasons'])}."]
-    parts += ["### How it is undone", _sentence(plan["undo"]), "### How it is proven", "\n".join(f"- {check['id']}: {_plain(checks.describe(check))}" for check in plan["checks"])]
+    parts += [
+        "### How it is undone",
+        _sentence(plan["undo"]),
+        "### How it is proven",
+        "\n".join(f"- {check['id']}: {_plain(checks.describe(check))}" for check in plan["checks"]),
+    ]
     return "\n\n".join(parts)
 
 
@@ -116,7 +138,8 @@ def _finding(finding: dict[str, Any]) -> str:
 
 
 def _fact(fact: dict[str, str]) -> str:
-    return f"- **{fact['id']}** {_plain(fact['source'])}{f' at {fact_time}' if (fact_time := fact['time']) else ''}\n\n{_code(fact['excerpt'], indent='      ')}\n"
+    when = f" at {fact['time']}" if fact["time"] else ""
+    return f"- **{fact['id']}** {_plain(fact['source'])}{when}\n\n{_code(fact['excerpt'], indent='      ')}\n"
 
 
 def _opinions(proposal: dict[str, Any]) -> str:
@@ -124,7 +147,10 @@ def _opinions(proposal: dict[str, Any]) -> str:
     for opinion in proposal.get("opinions", []):
         said = opinion.get("root_cause") or opinion.get("reason") or ""
         verdict = {True: "agrees", False: "disagrees"}.get(opinion.get("agrees"), opinion["outcome"])
-        lines.append(f"- {_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s: **{verdict}**: {_plain(str(said))}")
+        lines.append(
+            f"- {_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s:"
+            f" **{verdict}**: {_plain(str(said))}"
+        )
     return "\n".join(lines)
 
 
@@ -133,9 +159,19 @@ def _change(change: dict[str, Any]) -> str:
     lines = []
     for line in change["outcome"]:
         lines.append(f"  {line['path']}")
-        lines += [f"{sign} {text}" for sign, value in (("-", line["before"]), ("+", line["after"])) if value is not None for text in patch.short(value, 1000).splitlines()]
-    how = {"server": "rehearsed by the API server (dry run)", "local": "computed locally, not rehearsed by the API server"}[change["dry_run"]]
-    return f"{change['id']}: {change['action']} {_plain(named(subject))}, uid `{subject['uid']}`, {how}\n\n{_code(chr(10).join(lines), 'diff')}"
+        lines += [
+            f"{sign} {text}"
+            for sign, value in (("-", line["before"]), ("+", line["after"]))
+            if value is not None
+            for text in patch.short(value, 1000).splitlines()
+        ]
+    how = {"server": "rehearsed by the API server (dry run)", "local": "computed locally, not rehearsed by the API server"}[
+        change["dry_run"]
+    ]
+    return (
+        f"{change['id']}: {change['action']} {_plain(named(subject))}, uid `{subject['uid']}`,"
+        f" {how}\n\n{_code(chr(10).join(lines), 'diff')}"
+    )
 
 
 def _decision(events: list[Event]) -> str:
@@ -144,9 +180,15 @@ def _decision(events: list[Event]) -> str:
     if decided:
         payload, by = decided["payload"], decided["payload"]["by"]
         cluster_user = f", to the cluster {by['cluster_user']['user']}" if by.get("cluster_user") else ""
-        lines.append(f"- **{decided['kind']}** by **{_plain(by['user'])}** (established by {by['established_by']}, uid {by['uid']} on {_plain(by['host'])}{_plain(cluster_user)}), {payload['way']}")
+        lines.append(
+            f"- **{decided['kind']}** by **{_plain(by['user'])}** (established by {by['established_by']}, uid {by['uid']} on"
+            f" {_plain(by['host'])}{_plain(cluster_user)}), {payload['way']}"
+        )
         waited = clock.span(clock.seconds_between(events[0]["time"], decided["time"]))
-        lines.append(f"- at {decided['time']}, {waited} after the proposal, for the digest `{payload['digest'][:SHORT]}...`" + (f", valid until {payload['expires']}" if "expires" in payload else ""))
+        lines.append(
+            f"- at {decided['time']}, {waited} after the proposal, for the digest `{payload['digest'][:SHORT]}...`"
+            + (f", valid until {payload['expires']}" if "expires" in payload else "")
+        )
         lines += [f"- reason: {_plain(payload['reason'])}"] if payload.get("reason") else []
     else:
         lines.append("No decision was made.")
@@ -156,33 +198,52 @@ def _decision(events: list[Event]) -> str:
 
 def _outcome(events: list[Event]) -> str:
     proposal = events[0]["payload"]
-    rows = [f"| {one['time']} | {one['kind']} | {_plain(_what(one))} | {clock.span(clock.seconds_between(events[0]['time'], one['time']))} |" for one in events]
-    return "\n".join([
-        "## Outcome", "",
-        f"- ✅ Impact: {_OUTCOMES[state(events)]}{_reason(events)}",
-        f"- 🧪 Tests: {_tests(events)}",
-        f"- 📁 Files: {proposal['id']}.jsonl (the record; this document is rendered from it)",
-        f"- 🔁 Next prompts: {_next(events)}",
-        f"- 🧠 Reflection: {_plain(_times(events))}", "",
-        "| time | event | what | since the proposal |", "| --- | --- | --- | --- |", *rows,
-    ])
+    rows = [
+        f"| {one['time']} | {one['kind']} | {_plain(_what(one))} | {clock.span(clock.seconds_between(events[0]['time'], one['time']))} |"
+        for one in events
+    ]
+    return "\n".join(
+        [
+            "## Outcome",
+            "",
+            f"- ✅ Impact: {_OUTCOMES[state(events)]}{_reason(events)}",
+            f"- 🧪 Tests: {_tests(events)}",
+            f"- 📁 Files: {proposal['id']}.jsonl (the record; this document is rendered from it)",
+            f"- 🔁 Next prompts: {_next(events)}",
+            f"- 🧠 Reflection: {_plain(_times(events))}",
+            "",
+            "| time | event | what | since the proposal |",
+            "| --- | --- | --- | --- |",
+            *rows,
+        ]
+    )
 
 
 def _what(one: Event) -> str:
     payload = one["payload"]
-    texts = {
-        "proposed": lambda: payload["title"], "approved": lambda: f"by {payload['by']['user']}", "rejected": lambda: f"by {payload['by']['user']}: {payload['reason']}",
-        "executing": lambda: f"as {payload['executor']['user']}", "executed": lambda: "found applied after an interruption" if payload.get("recovered") else "applied",
-        "validated": lambda: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}", "rolled_back": lambda: "; ".join(f"{change['id']}: {change['result']}" for change in payload["changes"]),
-    }
-    return str(texts.get(one["kind"], lambda: payload.get("reason", ""))())
+    say = _SAYINGS.get(one["kind"])
+    return say(payload) if say else str(payload.get("reason", ""))
+
+
+_SAYINGS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "proposed": lambda payload: str(payload["title"]),
+    "approved": lambda payload: f"by {payload['by']['user']}",
+    "rejected": lambda payload: f"by {payload['by']['user']}: {payload['reason']}",
+    "executing": lambda payload: f"as {payload['executor']['user']}",
+    "executed": lambda payload: "found applied after an interruption" if payload.get("recovered") else "applied",
+    "validated": lambda payload: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}",
+    "rolled_back": lambda payload: "; ".join(f"{change['id']}: {change['result']}" for change in payload["changes"]),
+}
 
 
 def _tests(events: list[Event]) -> str:
     validated = last(events, "validated")
     if validated:
         met = validated["payload"]["met"]
-        return "; ".join(f"{check} PASS after {clock.span(seconds)}" for check, seconds in met.items()) + f"; {_plain(validated['payload']['state'])}"
+        return (
+            "; ".join(f"{check} PASS after {clock.span(seconds)}" for check, seconds in met.items())
+            + f"; {_plain(validated['payload']['state'])}"
+        )
     failed = last(events, "failed")
     return f"FAIL: {_plain(failed['payload']['reason'])}" if failed else "not run"
 
@@ -196,7 +257,9 @@ def _next(events: list[Event]) -> str:
 def next_command(events: list[Event]) -> str:
     """What to run next for a record in this state; empty when it is ended."""
     proposal = events[0]["payload"]
-    place = f"-e record={proposal['id']}"
+    place = " ".join(
+        [f"-e record={proposal['id']}", *(f"-e {shlex.quote(f'{name}={value}')}" for name, value in proposal.get("options", {}).items())]
+    )
     return {
         "proposed": f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={(proposal.get('digest') or '')[:SHORT]}",
         "approved": f"ansible-playbook aiops.k8s.execute {place}",
@@ -210,7 +273,11 @@ def next_command(events: list[Event]) -> str:
 def _times(events: list[Event]) -> str:
     proposal = events[0]["payload"]
     spans = [f"{name} {seconds} s" for name, seconds in proposal.get("timings", {}).items()]
-    for earlier, later, name in (("proposed", "approved", "decision"), ("approved", "executed", "change"), ("executed", "validated", "proof")):
+    for earlier, later, name in (
+        ("proposed", "approved", "decision"),
+        ("approved", "executed", "change"),
+        ("executed", "validated", "proof"),
+    ):
         first, second = last(events, earlier), last(events, later)
         if first and second:
             spans.append(f"{name} {clock.span(clock.seconds_between(first['time'], second['time']))}")
@@ -220,14 +287,17 @@ def _times(events: list[Event]) -> str:
 def _evaluation(events: list[Event]) -> str:
     proposal = events[0]["payload"]
     missing = [f"{one['what']} ({one['missing']})" for one in proposal.get("coverage", {}).get("not_evaluated", [])]
-    return "\n".join([
-        "## Evaluation notes (flywheel)", "",
-        f"- Failure modes observed: {', '.join(sorted({finding['code'] for finding in proposal['findings']}))}",
-        f"- Graders run and results (PASS/FAIL): {_tests(events)}",
-        f"- Not evaluated: {_plain('; '.join(missing)) or 'nothing was left out'}",
-        "- Prompt variant (if applicable): none",
-        "- Next experiment (smallest change to try): none",
-    ])
+    return "\n".join(
+        [
+            "## Evaluation notes (flywheel)",
+            "",
+            f"- Failure modes observed: {', '.join(sorted({finding['code'] for finding in proposal['findings']}))}",
+            f"- Graders run and results (PASS/FAIL): {_tests(events)}",
+            f"- Not evaluated: {_plain('; '.join(missing)) or 'nothing was left out'}",
+            "- Prompt variant (if applicable): none",
+            "- Next experiment (smallest change to try): none",
+        ]
+    )
 
 
 def _plain(text: str) -> str:

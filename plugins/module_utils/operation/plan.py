@@ -3,11 +3,11 @@
 
 """The plan: the exact changes, their inverse, the checks that must hold afterwards, the risk. Plain data with a digest.
 
-    schema, summary, workflow, target, risk, risk_reasons[], created, expires, cluster{uid, server}, policy{}
-    changes[]: id, action (patch|delete), object{apiVersion, kind, namespace, name, uid},
-               patch[], inverse[] (RFC 6902) or preconditions{uid}; outcome[]{path, before, after}; dry_run (server|local)
-    checks[]:  id, type, object, within_seconds, hold_seconds, and what its type needs (see checks.py)
-    undo:      how it is undone, in words
+schema, summary, workflow, target, risk, risk_reasons[], created, expires, cluster{uid, server}, policy{}
+changes[]: id, action (patch|delete), object{apiVersion, kind, namespace, name, uid},
+           patch[], inverse[] (RFC 6902) or preconditions{uid}; outcome[]{path, before, after}; dry_run (server|local)
+checks[]:  id, type, object, within_seconds, hold_seconds, and what its type needs (see checks.py)
+undo:      how it is undone, in words
 """
 
 from __future__ import annotations
@@ -31,8 +31,13 @@ def patch_change(identifier: str, live: Mapping[str, Any], desired: Mapping[str,
     """A change that turns the live object into the desired one, guarded, with its inverse."""
     forward, inverse = patch.between(dict(live), dict(desired))
     return {
-        "id": identifier, "action": "patch", "object": reference(live), "patch": forward, "inverse": inverse,
-        "outcome": patch.outcome(dict(live), dict(desired)), "dry_run": "local",
+        "id": identifier,
+        "action": "patch",
+        "object": reference(live),
+        "patch": forward,
+        "inverse": inverse,
+        "outcome": patch.outcome(dict(live), dict(desired)),
+        "dry_run": "local",
     }
 
 
@@ -40,29 +45,58 @@ def delete_change(identifier: str, live: Mapping[str, Any], consequence: str) ->
     """A change that deletes one object, and only the one with this uid."""
     subject = reference(live)
     outcome = [{"path": f"{subject['kind']}/{subject['name']}", "before": "exists", "after": consequence}]
-    return {"id": identifier, "action": "delete", "object": subject, "preconditions": {"uid": subject["uid"]}, "outcome": outcome, "dry_run": "local"}
+    return {
+        "id": identifier,
+        "action": "delete",
+        "object": subject,
+        "preconditions": {"uid": subject["uid"]},
+        "outcome": outcome,
+        "dry_run": "local",
+    }
 
 
 def reference(document: Mapping[str, Any]) -> dict[str, str]:
     """What identifies an object: {apiVersion, kind, namespace, name, uid}."""
     metadata = document["metadata"]
     return {
-        "apiVersion": document["apiVersion"], "kind": document["kind"], "namespace": metadata.get("namespace", ""),
-        "name": metadata["name"], "uid": metadata["uid"],
+        "apiVersion": document["apiVersion"],
+        "kind": document["kind"],
+        "namespace": metadata.get("namespace", ""),
+        "name": metadata["name"],
+        "uid": metadata["uid"],
     }
 
 
 def build(
-    *, summary: str, workflow: str, target: Mapping[str, Any], cluster: Mapping[str, str], changes: list[dict[str, Any]],
-    checks: list[dict[str, Any]], undo: str, risk: tuple[str, list[str]], policies: Mapping[str, Mapping[str, Any]], created: datetime,
+    *,
+    summary: str,
+    workflow: str,
+    target: Mapping[str, Any],
+    cluster: Mapping[str, str],
+    changes: list[dict[str, Any]],
+    checks: list[dict[str, Any]],
+    undo: str,
+    risk: tuple[str, list[str]],
+    policies: Mapping[str, Mapping[str, Any]],
+    created: datetime,
 ) -> Plan:
     """A complete plan. ``risk`` is (class, reasons), ``policies`` all classes' policy; the class's own goes into the plan."""
     moment = clock.stamp(created)
     policy = dict(policies[risk[0]])
     return {
-        "schema": SCHEMA, "summary": summary, "workflow": workflow, "target": dict(target), "risk": risk[0], "risk_reasons": risk[1],
-        "created": moment, "expires": clock.later(moment, minutes=policy["plan_minutes"]), "cluster": dict(cluster), "policy": policy,
-        "changes": changes, "checks": checks, "undo": undo,
+        "schema": SCHEMA,
+        "summary": summary,
+        "workflow": workflow,
+        "target": dict(target),
+        "risk": risk[0],
+        "risk_reasons": risk[1],
+        "created": moment,
+        "expires": clock.later(moment, minutes=policy["plan_minutes"]),
+        "cluster": dict(cluster),
+        "policy": policy,
+        "changes": changes,
+        "checks": checks,
+        "undo": undo,
     }
 
 
@@ -79,7 +113,11 @@ def risk_of(changes: list[dict[str, Any]], ready_replicas: int, protected: tuple
         if change["action"] == "delete":
             reasons.append(("low", f"deletes one {subject['kind'].lower()} that its owner creates again"))
         elif any(line["path"].startswith("spec.template") for line in change["outcome"]):
-            serving = f"{ready_replicas} ready pod{'s are' if ready_replicas != 1 else ' is'} replaced" if ready_replicas else "no ready pod is disturbed"
+            serving = (
+                f"{ready_replicas} ready pod{'s are' if ready_replicas != 1 else ' is'} replaced"
+                if ready_replicas
+                else "no ready pod is disturbed"
+            )
             reasons.append(("medium", f"starts a rolling update of {subject['kind'].lower()} {subject['name']}; {serving}"))
         else:
             reasons.append(("medium", f"changes the specification of {subject['kind'].lower()} {subject['name']}"))
@@ -103,7 +141,9 @@ def validate(plan: Any) -> Plan:
     for change in plan["changes"]:
         needed = {"patch": ("patch", "inverse"), "delete": ("preconditions",)}.get(change.get("action"))
         if needed is None:
-            raise BadInput(f"Change {change.get('id')} has the action {change.get('action')!r}.", f"It must be one of {', '.join(ACTIONS)}.")
+            raise BadInput(
+                f"Change {change.get('id')} has the action {change.get('action')!r}.", f"It must be one of {', '.join(ACTIONS)}."
+            )
         lacking = [key for key in ("id", "object", "outcome", *needed) if not change.get(key)]
         if lacking:
             raise BadInput(f"Change {change.get('id')} lacks {', '.join(lacking)}.")

@@ -12,15 +12,31 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import va
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 
 
-def payload(proposal: Mapping[str, Any], result: Mapping[str, Any], opinions: list[dict[str, Any]], command: str) -> dict[str, Any]:
-    """The first event's payload; the store adds feature, id and the previous record's head. Raises BadInput for a malformed plan."""
+def payload(
+    proposal: Mapping[str, Any], result: Mapping[str, Any], opinions: list[dict[str, Any]], command: str, options: Mapping[str, str]
+) -> dict[str, Any]:
+    """The first event's payload; the store adds feature, id and the previous record's head.
+
+    options: those that the next commands have to repeat, none of them secret. Raises BadInput for a malformed plan."""
     plan = validate(proposal["plan"]) if proposal["plan"] else None
     return {
-        "workflow": proposal["workflow"], "title": proposal["title"], "command": command, "target": proposal["target"], "cluster": result["cluster"],
-        "observed_as": result["user"], "findings": [_redacted(finding) for finding in proposal["findings"]], "evidence": proposal["evidence"],
-        "remedies": proposal["remedies"], "opinions": opinions, "plan": plan, "digest": digest(plan) if plan else "",
-        "no_plan_reason": redact(proposal["no_plan_reason"])[0], "not_chosen": proposal.get("not_chosen", []),
-        "coverage": result["coverage"], "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
+        "workflow": proposal["workflow"],
+        "title": proposal["title"],
+        "command": command,
+        "options": dict(options),
+        "target": proposal["target"],
+        "cluster": result["cluster"],
+        "observed_as": result["user"],
+        "findings": [_redacted(finding) for finding in proposal["findings"]],
+        "evidence": proposal["evidence"],
+        "remedies": proposal["remedies"],
+        "opinions": opinions,
+        "plan": plan,
+        "digest": digest(plan) if plan else "",
+        "no_plan_reason": redact(proposal["no_plan_reason"])[0],
+        "not_chosen": proposal.get("not_chosen", []),
+        "coverage": result["coverage"],
+        "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
     }
 
 

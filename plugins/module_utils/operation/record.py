@@ -31,7 +31,10 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     "validated": ("closed", "failed", "rolling_back"),
     "failed": ("rolling_back", "closed"),
     "rolling_back": ("rolled_back", "failed"),
-    "closed": (), "rejected": (), "expired": (), "rolled_back": (),
+    "closed": (),
+    "rejected": (),
+    "expired": (),
+    "rolled_back": (),
 }
 NOTES = ("refused", "resumed")  # kinds that are kept but change no state
 ENDED = tuple(state for state, following in TRANSITIONS.items() if state and not following)
@@ -53,7 +56,11 @@ def event(events: list[Event], kind: str, payload: dict[str, Any], who: dict[str
     if kind not in NOTES and kind not in TRANSITIONS[state(events)]:
         raise GateRefused(f"The record is {state(events) or 'new'}; it cannot become {kind}.")
     body = {
-        "seq": len(events) + 1, "time": moment or clock.stamp(clock.now()), "kind": kind, "actor": who, "payload": payload,
+        "seq": len(events) + 1,
+        "time": moment or clock.stamp(clock.now()),
+        "kind": kind,
+        "actor": who,
+        "payload": payload,
         "previous": events[-1]["hash"] if events else "",
     }
     return {**body, "hash": digest(body)}

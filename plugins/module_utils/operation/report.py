@@ -19,26 +19,41 @@ FAILED = ("failed", "rolled_back", "rolling_back", "executing")
 
 
 def result(
-    workflow: str, found: Mapping[str, Any], opinions: list[dict[str, Any]], store: Directory, records: list[Record], error: str,
+    workflow: str, found: Mapping[str, Any], opinions: list[dict[str, Any]], store: Directory, records: list[Record], error: str
 ) -> dict[str, Any]:
     """The document. ``found`` is the analysis module's result, empty for playbooks that only carry on a record."""
     started = records[0].events[0]["time"] if records else clock.stamp(clock.now())
     rows = [row(store, record) for record in records]
     return {
-        "schema_version": SCHEMA_VERSION, "workflow": workflow, "cluster": found.get("cluster") or (records[0].proposal["cluster"] if records else {}),
-        "started": started, "duration_seconds": round(max(0.0, clock.seconds_between(started, clock.stamp(clock.now()))), 3),
-        "findings": found.get("findings", []), "plan": records[0].plan if len(records) == 1 else None,
-        "record": rows[0] if len(rows) == 1 else None, "records": rows,
-        "engines": [{key: opinion.get(key) for key in ("engine", "provider", "model", "outcome", "reason", "agrees", "duration_seconds")} for opinion in opinions],
-        "timings": found.get("timings", {}), "coverage": found.get("coverage", {}), "error": error,
+        "schema_version": SCHEMA_VERSION,
+        "workflow": workflow,
+        "cluster": found.get("cluster") or (records[0].proposal["cluster"] if records else {}),
+        "started": started,
+        "duration_seconds": round(max(0.0, clock.seconds_between(started, clock.stamp(clock.now()))), 3),
+        "findings": found.get("findings", []),
+        "plan": records[0].plan if len(records) == 1 else None,
+        "record": rows[0] if len(rows) == 1 else None,
+        "records": rows,
+        "engines": [
+            {key: opinion.get(key) for key in ("engine", "provider", "model", "outcome", "reason", "agrees", "duration_seconds")}
+            for opinion in opinions
+        ],
+        "timings": found.get("timings", {}),
+        "coverage": found.get("coverage", {}),
+        "error": error,
     }
 
 
 def row(store: Directory, record: Record) -> dict[str, Any]:
     """One record: {id, path (of the PHR), state, digest, title, reason, next}."""
     return {
-        "id": record.identifier, "path": store.document(record), "state": record.state, "digest": record.digest, "title": record.proposal["title"],
-        "reason": _reason(record), "next": phr.next_command(record.events),
+        "id": record.identifier,
+        "path": store.document(record),
+        "state": record.state,
+        "digest": record.digest,
+        "title": record.proposal["title"],
+        "reason": _reason(record),
+        "next": phr.next_command(record.events),
     }
 
 
@@ -51,7 +66,9 @@ def write(path: str, document: Mapping[str, Any]) -> None:
             file.write("\n")
         os.replace(temporary, path)
     except OSError as error:
-        raise BadInput(f"result_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write.") from error
+        raise BadInput(
+            f"result_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write."
+        ) from error
 
 
 def _reason(record: Record) -> str:
@@ -59,7 +76,7 @@ def _reason(record: Record) -> str:
     event = last(record.events, "failed" if state in ("rolled_back", "rolling_back") else state)
     payload = event["payload"] if event else {}
     if state == "proposed":
-        return record.proposal["title"]
+        return str(record.proposal["title"])
     if state == "validated":
         return f"{payload['state']}; watched until {payload['watch_until']}"
     if state == "approved":

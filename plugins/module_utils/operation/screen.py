@@ -32,16 +32,25 @@ def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: i
         lines += _labelled("cause", finding["root_cause"], width) + _labelled("fix", finding["suggested_fix"], width)
         for one in finding["evidence"]:
             fact = facts[one]
-            lines += _labelled(one, f"{fact['source']}{f' at {fact_time}' if (fact_time := fact['time']) else ''}", width, "dark gray")
+            when = f" at {fact['time']}" if fact["time"] else ""
+            lines += _labelled(one, f"{fact['source']}{when}", width, "dark gray")
             lines += [(f"{'':{_LABEL}}| {text}", "") for text in _wrap(fact["excerpt"], width - _LABEL - 2)[:4]]
     for opinion in document.get("opinions", []):
         lines += _labelled(opinion["engine"], _opinion(opinion), width, "yellow" if opinion.get("agrees") is False else "")
-    return [*lines, ("", ""), *(_plan(document, digest, width) if document["plan"] else _labelled("no change", f"{document['no_plan_reason']}.", width, "yellow"))]
+    return [
+        *lines,
+        ("", ""),
+        *(
+            _plan(document, digest, width)
+            if document["plan"]
+            else _labelled("no change", f"{document['no_plan_reason']}.", width, "yellow")
+        ),
+    ]
 
 
 def _opinion(opinion: Mapping[str, Any]) -> str:
-    verdict = {True: "agrees", False: "DISAGREES"}.get(opinion.get("agrees"))  # type: ignore[call-overload]
-    if verdict:
+    if opinion.get("agrees") is not None:
+        verdict = "agrees" if opinion["agrees"] else "DISAGREES"
         return f"{verdict} ({opinion.get('model')}, {opinion.get('duration_seconds')} s): {opinion.get('root_cause')}"
     return f"{opinion['outcome']}: {opinion.get('reason')}"
 
@@ -61,7 +70,9 @@ def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
     lines += [line for note in plan.get("notes", []) for line in _labelled("note", note, width)]
     lines += _labelled("risk", f"{plan['risk']}: {'; '.join(plan['risk_reasons'])}", width, _RISK[plan["risk"]])
     lines += _labelled("undo", plan["undo"], width)
-    lines += [line for number, check in enumerate(plan["checks"]) for line in _labelled("" if number else "proof", checks.describe(check), width)]
+    lines += [
+        line for number, check in enumerate(plan["checks"]) for line in _labelled("" if number else "proof", checks.describe(check), width)
+    ]
     lines += _labelled("not done", "; ".join(document["not_chosen"]), width) if document.get("not_chosen") else []
     return lines + (_labelled("digest", f"{digest[:SHORT]} (decide by {plan['expires']})", width, "bright cyan") if digest else [])
 
@@ -75,15 +86,22 @@ def outcome(record: str, state: str, reason: str, document_path: str, command: s
     """The last lines about one record: what happened, where the PHR is, what to do next."""
     lines = _labelled(record, f"{state}{f': {reason}' if reason else ''}", width, _STATE.get(state, "bright cyan"))
     lines += [(f"{'':{_LABEL}}PHR: {document_path}", "")]  # never wrapped: it is there to be copied
-    return lines + ([(f"{'':{_LABEL}}next: {command}", "bright cyan")] if command else [])
+    lines += [(f"{'':{_LABEL}}next: {command}", "bright cyan")] if command else []
+    if state == "proposed" and command:
+        lines.append((f"{'':{_LABEL}}then: {command.partition(' -e decision=')[0].replace('k8s.approve', 'k8s.execute')}", "bright cyan"))
+    return lines
 
 
 def table(records: list[Mapping[str, Any]], width: int) -> list[Line]:
     """The list of records, one line each."""
     header = f"{'record':7}{'state':13}{'risk':9}{'age':>11}  title"
     rows = [
-        (f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}  {one['title']}{one['remark']}"[:width],
-         "red" if one["state"] == "damaged" else _STATE.get(one["state"], ""))
+        (
+            f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}  {one['title']}{one['remark']}"[
+                :width
+            ],
+            "red" if one["state"] == "damaged" else _STATE.get(one["state"], ""),
+        )
         for one in records
     ]
     return [(header, "bright cyan"), *rows]

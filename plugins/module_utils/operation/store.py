@@ -56,7 +56,9 @@ class Directory:
 
     def __init__(self, records_dir: str, feature: str) -> None:
         if not _FEATURE.match(feature):
-            raise BadInput(f"feature is {feature!r}.", "Use letters, digits, dots, dashes and underscores; it names a directory below records_dir.")
+            raise BadInput(
+                f"feature is {feature!r}.", "Use letters, digits, dots, dashes and underscores; it names a directory below records_dir."
+            )
         self.feature = feature
         self.path = os.path.join(os.path.abspath(os.path.expanduser(records_dir)), feature)
 
@@ -67,7 +69,9 @@ class Directory:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StoreFailed(f"records_dir {self.path} cannot be read: {error.strerror}.", "Give a directory that you may read with records_dir.") from error
+            raise StoreFailed(
+                f"records_dir {self.path} cannot be read: {error.strerror}.", "Give a directory that you may read with records_dir."
+            ) from error
         return sorted((match.group(1) for match in map(_RECORD_FILE.match, names) if match), key=int)
 
     def file(self, identifier: str) -> str:
@@ -91,7 +95,10 @@ class Directory:
         events = _parse(data, identifier)
         chain.verify(events, identifier)
         if events[0]["payload"].get("id") != identifier or events[0]["payload"].get("feature") != self.feature:
-            raise RecordDamaged(f"Record {path} says it is {events[0]['payload'].get('feature')}/{events[0]['payload'].get('id')}: it was copied from elsewhere.")
+            raise RecordDamaged(
+                f"Record {path} says it is {events[0]['payload'].get('feature')}/{events[0]['payload'].get('id')}: it was copied from"
+                " elsewhere."
+            )
         return Record(identifier, path, events)
 
     def create(self, payload: dict[str, Any]) -> Record:
@@ -125,7 +132,9 @@ class Directory:
                     file.flush()
                     os.fsync(file.fileno())
             except OSError as error:
-                raise StoreFailed(f"The event {kind} could not be written to {record.path}: {error.strerror}. What it would have allowed was not done.") from error
+                raise StoreFailed(
+                    f"The event {kind} could not be written to {record.path}: {error.strerror}. What it would have allowed was not done."
+                ) from error
             record.events = [*current.events, new]
             self.publish(record)
         return new
@@ -183,7 +192,9 @@ def _parse(data: bytes, identifier: str) -> list[Event]:
         except ValueError:
             one = None
         if not isinstance(one, dict):
-            raise RecordDamaged(f"Record {identifier} is damaged at line {position}: it is not a JSON object.", "Restore the file from a backup.")
+            raise RecordDamaged(
+                f"Record {identifier} is damaged at line {position}: it is not a JSON object.", "Restore the file from a backup."
+            )
         events.append(one)
     return events
 
@@ -217,7 +228,9 @@ def _write_whole(path: str, data: bytes) -> None:
     except OSError as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
-        raise StoreFailed(f"{path} could not be written: {error.strerror}.", "Free the disk or give another directory with records_dir.") from error
+        raise StoreFailed(
+            f"{path} could not be written: {error.strerror}.", "Free the disk or give another directory with records_dir."
+        ) from error
     _sync_directory(os.path.dirname(path))
 
 

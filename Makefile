@@ -1,0 +1,69 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+DEV := $(CURDIR)/.build/dev
+COPY := $(CURDIR)/.build/real/ansible_collections/aiops/k8s
+
+export PATH := $(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(DEV)
+
+.PHONY: help setup demo test unit lint sanity molecule bench cluster-up cluster-down cluster-status build copy clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready $(DEV)/ansible_collections/aiops/k8s ## the Python environment, and the collection where Ansible finds it
+
+$(VENV)/ready: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	@echo "installing the Python environment into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(DEV)/ansible_collections/aiops/k8s:
+	@mkdir -p $(@D) && ln -sfn $(CURDIR) $@
+
+copy: setup # ansible-test and Molecule want a real directory of this name, and ansible-test a git repository of its own
+	@rm -rf $(COPY) && mkdir -p $(COPY)
+	@git ls-files --cached --others --exclude-standard -z | while IFS= read -r -d '' file; do [ -e "$$file" ] && printf '%s\0' "$$file"; done | tar --null -T - -c | tar -x -C $(COPY)
+	@git -C $(COPY) init -q && git -C $(COPY) add -A
+	@ln -sfn $$($(BIN)/python -c 'import kubernetes, os; print(os.path.dirname(os.path.dirname(kubernetes.__file__)))')/ansible_collections/kubernetes $(COPY)/../../kubernetes
+
+demo: setup ## cluster, two failing workloads, diagnosis, approval, fix, PHR (KEEP=1 leaves the cluster running)
+	@$(BIN)/python -m tests.demo
+
+test: setup copy ## every test: unit, lint, types, sanity, Molecule and integration on the real cluster
+	@$(BIN)/python -m pytest
+
+unit: setup ## unit tests only
+	@$(BIN)/python -m pytest tests/unit
+
+lint: setup ## ansible-lint and mypy
+	@$(BIN)/python -m pytest tests/quality -k "lint or types"
+
+sanity: setup copy ## ansible-test sanity
+	@$(BIN)/python -m pytest tests/quality -k sanity
+
+molecule: setup copy ## Molecule scenarios on the test cluster
+	@$(BIN)/python -m pytest tests/quality -k molecule
+
+bench: setup ## benchmarks on the test cluster, as a table
+	@$(BIN)/python -m tests.bench
+
+cluster-up: setup ## start the test cluster, or find one that runs
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: setup ## stop it and remove everything of it
+	@$(BIN)/python -m tests.cluster down
+
+cluster-status: setup ## what runs
+	@$(BIN)/python -m tests.cluster status
+
+build: copy ## the collection as a tarball
+	@cd $(COPY) && ansible-galaxy collection build --force --output-path $(CURDIR)
+
+clean: ## everything that was built here; the cache of binaries stays
+	rm -rf .build $(VENV) .mypy_cache .pytest_cache *.tar.gz

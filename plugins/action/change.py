@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Applies an approved change, or undoes one whose check failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
+
+
+class ActionModule(Action):
+    SPEC = {**CONNECTION, **EXECUTOR, **RECORD, "direction": {"type": "str", "choices": ["apply", "invert"], "default": "apply"}}
+
+    def act(self, options: dict[str, Any]) -> dict[str, Any]:
+        store = Directory(options["records_dir"], options["feature"])
+        record = store.load(options["record"])
+        _reader, executor = connections(options)
+        if options["direction"] == "apply":
+            result = change.execute(executor(), store, record, clock.now(), check_mode=self.check_mode)
+        elif self.check_mode:
+            result = {"changed": record.state in ("failed", "rolling_back"), "state": record.state, "changes": []}
+        else:
+            result = change.invert(executor(), store, record, "a check of the plan failed")
+        return {**result, **({"diff": diff(result["changes"])} if self._task.diff else {})}
+
+
+def diff(changes: list[dict[str, Any]]) -> dict[str, str]:
+    """Ansible's before and after, from the outcomes."""
+    lines = [line for one in changes for line in one.get("outcome", [])]
+    return {side: "".join(f"{line['path']}: {line[side]}\n" for line in lines if line[side] is not None) for side in ("before", "after")}

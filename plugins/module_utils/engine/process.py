@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Run a program that nobody trusts to end: with a wall-clock limit, bounded files, and nothing left of it afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Callable, Mapping, Sequence
+
+from ansible_collections.aiops.k8s.plugins.module_utils.engine import confine
+
+OUTPUT_BYTES = 262_144  # of standard output, and of standard error, that is read
+_FILE_BYTES = 64 << 20  # no file of the program grows beyond this; it is killed instead
+_LOOK_EVERY = 0.004  # seconds between two looks at the program
+_MERCY = 0.3  # seconds between SIGTERM and SIGKILL
+_DIE_WITH_PARENT = 1  # prctl PR_SET_PDEATHSIG
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a program ended. status: exit status, negative for a signal."""
+
+    status: int
+    stdout: str
+    stderr: str
+    timed_out: bool
+    stopped: bool  # by ``enough``, before it ended by itself
+
+
+def run(
+    command: Sequence[str], *, environment: Mapping[str, str], directory: str, limit: float, stdin: bytes = b"",
+    enough: Callable[[], bool] = bool, each_look: Callable[[], object] = bool, rules: int | None = None, pass_fds: Sequence[int] = (),
+) -> Ended:
+    """Run a program and wait for its end, at most ``limit`` seconds.
+
+    directory: private to this run; its path in TMPDIR marks every process that belongs to the run.
+    enough: asked all the time; true means that the program has done its work and need not be waited for.
+    rules: of confine.ruleset, which the program and its children are kept to.
+    Raises OSError when the program cannot be started.
+    """
+    paths = {name: os.path.join(directory, name) for name in ("stdin", "stdout", "stderr")}
+    with open(paths["stdin"], "wb") as file:
+        file.write(stdin)
+    deadline = time.monotonic() + limit
+    with open(paths["stdin"], "rb") as source, open(paths["stdout"], "wb") as out, open(paths["stderr"], "wb") as err:
+        os.unlink(paths["stdin"])
+        process = subprocess.Popen(
+            list(command), stdin=source, stdout=out, stderr=err, cwd=directory, env={**environment, "TMPDIR": directory},
+            start_new_session=True, pass_fds=tuple(pass_fds), preexec_fn=lambda: _prepare(rules),
+        )
+    timed_out = stopped = False
+    try:
+        while not _has_ended(process) and not timed_out and not stopped:
+            time.sleep(_LOOK_EVERY)
+            each_look()
+            timed_out, stopped = time.monotonic() >= deadline, enough()
+    finally:
+        _end(process, directory, thorough=timed_out or stopped)
+    each_look()
+    return Ended(process.returncode, _read(paths["stdout"]), _read(paths["stderr"]), timed_out, stopped)
+
+
+def unwind_when_terminated() -> None:
+    """From now on SIGTERM and SIGHUP end this process as an exception does: engines are ended, private directories removed."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
+
+
+def _prepare(rules: int | None) -> None:
+    """In the child, before the program starts."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    if rules is not None:
+        confine.enter(rules)
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    # not reaped yet: as long as it is a zombie, nobody else can get its number, and the group can be killed safely
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _end(process: subprocess.Popen[bytes], directory: str, thorough: bool) -> None:
+    if not _has_ended(process):
+        _signal(process.pid, signal.SIGTERM)
+        patience = time.monotonic() + _MERCY
+        while not _has_ended(process) and time.monotonic() < patience:
+            time.sleep(_LOOK_EVERY)
+    strays = _marked(directory) if thorough else []
+    _signal(process.pid, signal.SIGKILL)
+    for stray in strays:  # left the process group
+        try:
+            os.kill(stray, signal.SIGKILL)
+        except OSError:
+            pass
+    process.wait()
+
+
+def _signal(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except OSError:
+        pass
+
+
+def _marked(directory: str) -> list[int]:
+    """Processes that carry the mark of this run in their environment. Only where there is a /proc."""
+    mark = b"TMPDIR=" + os.fsencode(directory)
+    found = []
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open(f"/proc/{name}/environ", "rb") as file:
+                    if mark in file.read().split(b"\0"):
+                        found.append(int(name))
+            except OSError:
+                pass
+    return found
+
+
+def _read(path: str) -> str:
+    with open(path, "rb") as file:
+        return file.read(OUTPUT_BYTES).decode("utf-8", "replace")

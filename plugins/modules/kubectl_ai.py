@@ -1,0 +1,258 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Documentation and entry of the module kubectl_ai; the work is in module_utils/engine."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: kubectl_ai
+short_description: Ask kubectl-ai for a second opinion on findings
+version_added: 0.1.0
+author: aiops.k8s contributors (@aiops-k8s)
+description:
+  - Sends each finding with its evidence to the language model of your choice through kubectl-ai, and returns what the model makes of it.
+  - An opinion is text, and the choice among remedies that the collection itself has derived and checked. It can never add a change.
+  - The model gets the finding and its evidence, without secrets and cut to a limit. With O(service_account) it may also run read-only
+    C(kubectl) commands as that service account, with a token that is valid for ten minutes. It never gets the credentials of this task.
+  - A failing engine is not a failing task. Every question gets an opinion whose C(outcome) says what happened, unless O(ai=required).
+  - API keys come from the environment only, see the keyword C(environment). Only the variables of the chosen provider, proxies and
+    C(SSL_CERT_FILE) reach the engine.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+options:
+  questions:
+    description: What to ask, as M(aiops.k8s.diagnose) returns it. One run of kubectl-ai each, one after the other.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description: Name of the question; the opinion carries it.
+        type: str
+        required: true
+      finding:
+        description:
+          - The finding to judge, with C(code), C(severity), C(object) (C(kind), C(namespace), C(name)), C(container), C(title),
+            C(root_cause) and C(suggested_fix). Other keys are not sent.
+        type: dict
+        required: true
+      evidence:
+        description: The facts behind it, each with C(id), C(source), C(time) and C(excerpt). The first 100 are sent.
+        type: list
+        elements: dict
+        default: []
+      remedies:
+        description: The remedies that the model may choose from, each with C(id) and C(summary).
+        type: list
+        elements: dict
+        default: []
+  ai:
+    description:
+      - V(auto) asks when kubectl-ai and a provider are there, and goes on without when not.
+      - V(off) asks nobody and starts nothing.
+      - V(required) fails when there are questions and none was answered, and says why.
+    type: str
+    choices: [auto, "off", required]
+    default: auto
+  binary:
+    description:
+      - Path of the program. Without it, the environment variable E(AIOPS_KUBECTL_AI), then C(kubectl-ai) on the E(PATH).
+    type: path
+  provider:
+    description:
+      - The provider of the model. Without it, the first in this list whose variable is set - E(GEMINI_API_KEY), E(OPENAI_API_KEY),
+        E(AZURE_OPENAI_ENDPOINT), E(GROK_API_KEY), E(OLLAMA_HOST), E(LLAMACPP_HOST), E(BEDROCK_MODEL). V(vertexai) is only used by name.
+      - Any endpoint that is compatible with OpenAI is V(openai) with E(OPENAI_ENDPOINT).
+    type: str
+    choices: [gemini, openai, azopenai, grok, ollama, llamacpp, bedrock, vertexai]
+  model:
+    description:
+      - Name of the model, or of the deployment with V(azopenai).
+      - The default is V(gemini-2.5-flash) with V(gemini) and V(vertexai), E(OPENAI_MODEL) or V(gpt-4.1) with V(openai),
+        V(grok-3-beta) with V(grok), E(BEDROCK_MODEL) with V(bedrock). It is required with V(azopenai) and V(ollama), and with an
+        endpoint of your own.
+    type: str
+  budget:
+    description:
+      - Seconds that all questions may take together, including getting the token. Questions that find it spent get C(outcome=timeout).
+      - A run that is still going when the budget ends is killed with everything that it has started.
+    type: float
+    default: 20
+  service_account:
+    description:
+      - Read-only service account whose short-lived token the engine gets. The connection options of this module ask for it, and need
+        the verb C(create) on C(serviceaccounts/token).
+      - Without it, and where no token is granted, the model answers from the evidence alone and the opinion says so.
+    type: dict
+    suboptions:
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+      name:
+        description: Its name.
+        type: str
+        required: true
+  max_evidence_bytes:
+    description: How many bytes of excerpts one question may have. The rest is left out, which the opinion says.
+    type: int
+    default: 32000
+  max_excerpt_bytes:
+    description: How many bytes of one excerpt are sent. Of a longer one the first quarter and the end are kept.
+    type: int
+    default: 4000
+  confine:
+    description:
+      - Keep the engine and what it starts to its own directory and the system's programs, libraries and certificates, with Landlock.
+        Where the kernel has no Landlock the opinion says so. Switch it off only if it keeps your kubectl from starting.
+    type: bool
+    default: true
+requirements:
+  - python >= 3.11
+  - kubectl-ai >= 0.0.28 (U(https://github.com/GoogleCloudPlatform/kubectl-ai/releases))
+  - kubectl and kubernetes >= 24.2.0, with O(service_account)
+attributes:
+  check_mode:
+    support: full
+    description: It changes nothing, so it does the same in check mode.
+  diff_mode:
+    support: none
+    description: There is nothing to compare.
+notes:
+  - Runs where the task runs; delegate it to the controller when the API keys are there.
+seealso:
+  - module: aiops.k8s.diagnose
+"""
+
+EXAMPLES = r"""
+- name: Ask the model of the environment, at most ten seconds
+  aiops.k8s.kubectl_ai:
+    questions: "{{ diagnosis.questions }}"
+    budget: 10
+  register: second_opinion
+
+- name: Ask a local model that may look into the cluster, and insist on an answer
+  aiops.k8s.kubectl_ai:
+    questions: "{{ diagnosis.questions }}"
+    ai: required
+    provider: ollama
+    model: qwen3:14b
+    budget: 120
+    service_account:
+      namespace: aiops-system
+      name: aiops-reader
+  environment:
+    OLLAMA_HOST: http://127.0.0.1:11434
+
+- name: Ask an endpoint that is compatible with OpenAI
+  aiops.k8s.kubectl_ai:
+    questions: "{{ diagnosis.questions }}"
+    provider: openai
+    model: mistral-small
+  environment:
+    OPENAI_API_KEY: "{{ lookup('ansible.builtin.file', '~/.secrets/mistral') }}"
+    OPENAI_ENDPOINT: https://models.example.com/v1
+"""
+
+RETURN = r"""
+opinions:
+  description: One per question, in their order.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    question: {description: Id of the question., type: str, sample: "1"}
+    engine: {description: "Always V(kubectl-ai).", type: str, sample: kubectl-ai}
+    engine_version: {description: What the program calls its version., type: str, sample: 0.0.28}
+    provider: {description: Provider that was chosen., type: str, sample: gemini}
+    model: {description: Model that was chosen., type: str, sample: gemini-2.5-flash}
+    outcome:
+      description:
+        - V(answered), the model agrees with the root cause. V(disagrees), it answered and does not.
+        - V(unavailable), nothing was asked or nobody was there - switched off, no program, no provider, wrong key, no network, quota.
+        - V(timeout), the budget was spent. V(refused), the model refused, or wanted to run what changes something.
+        - V(unparseable), it said something else than what was asked for, or nothing.
+      type: str
+      sample: answered
+    reason: {description: Why there is no answer; empty when there is one., type: str}
+    remarks: {description: "What to know about the answer: what was cut, redacted, dropped or not run.", type: list, elements: str}
+    agrees: {description: Whether the model agrees with the root cause; none without an answer., type: bool}
+    root_cause: {description: The root cause in the model's words., type: str}
+    code: {description: Code of the finding that the model thinks is right., type: str}
+    remedy: {description: Id of the remedy that it would choose., type: str, sample: R1}
+    evidence: {description: Ids of the evidence that it cites., type: list, elements: str, sample: [E1]}
+    confidence: {description: From 0 to 1., type: float, sample: 0.8}
+    note: {description: Anything else that it says., type: str}
+    commands: {description: The kubectl commands that were run for it., type: list, elements: str}
+    identity: {description: "Who it was in the cluster: V(none) or the user name of the service account.", type: str}
+    duration_seconds: {description: Time for this question., type: float, sample: 2.1}
+    prompt_sha256: {description: Checksum of C(prompt)., type: str}
+    prompt: {description: The text as it was sent., type: str}
+    tokens: {description: "C(prompt) and C(completion), where the provider states them.", type: dict}
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.bundle import Limits
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.kubectl_ai import ENGINE, Settings, ask
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import ANSWERED, Opinion, unanswered
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.process import unwind_when_terminated
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.providers import PROVIDERS
+from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION
+
+_QUESTION = {
+    "id": {"type": "str", "required": True},
+    "finding": {"type": "dict", "required": True},
+    "evidence": {"type": "list", "elements": "dict", "default": []},
+    "remedies": {"type": "list", "elements": "dict", "default": []},
+}
+_ACCOUNT = {"namespace": {"type": "str", "required": True}, "name": {"type": "str", "required": True}}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **CONNECTION,
+            "questions": {"type": "list", "elements": "dict", "required": True, "options": _QUESTION},
+            "ai": {"type": "str", "choices": ["auto", "off", "required"], "default": "auto"},
+            "binary": {"type": "path"},
+            "provider": {"type": "str", "choices": list(PROVIDERS)},
+            "model": {"type": "str"},
+            "budget": {"type": "float", "default": 20},
+            "service_account": {"type": "dict", "options": _ACCOUNT},
+            "max_evidence_bytes": {"type": "int", "default": 32000},
+            "max_excerpt_bytes": {"type": "int", "default": 4000},
+            "confine": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+        no_log=True,  # evidence is other people's logs; it does not belong into the journal of this machine
+    )
+    unwind_when_terminated()
+    opinions = _opinions(module)
+    if module.params["ai"] == "required" and opinions and not any(opinion["outcome"] in ANSWERED for opinion in opinions):
+        module.fail_json(msg=_nobody_answered(opinions), opinions=opinions)
+    module.exit_json(changed=False, opinions=opinions)
+
+
+def _opinions(module: AnsibleModule) -> list[Opinion]:
+    options = module.params
+    if options["ai"] == "off":
+        return [unanswered(question["id"], ENGINE, "unavailable", "switched off with ai=off") for question in options["questions"]]
+    settings = Settings(
+        options["binary"], options["provider"], options["model"], Limits(options["max_excerpt_bytes"], options["max_evidence_bytes"]), options["confine"],
+    )
+    return ask(options["questions"], settings, options["budget"], os.environ, connection=options, service_account=options["service_account"])
+
+
+def _nobody_answered(opinions: list[Opinion]) -> str:
+    reasons = dict.fromkeys(f"{opinion['outcome']}: {opinion['reason']}" for opinion in opinions)
+    return f"ai=required, but {ENGINE} answered none of {len(opinions)} question(s). {'; '.join(reasons)}. Set ai=auto to go on without it."
+
+
+if __name__ == "__main__":
+    main()

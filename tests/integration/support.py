@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What the integration tests share: real runs of ansible-playbook, namespaces on the test cluster, records, the audit log."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import secrets
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import Cluster
+
+QUICK = {"validate_seconds": 60, "hold_seconds": 1, "watch_seconds": 2, "watch": "block"}  # proof in seconds, not in an hour
+FEATURE = "004-phase-iv-aiops"
+USER_AGENT = "aiops.k8s"
+ESCAPE = re.compile(r"\x1b[\[\]()][0-9;?]*[ -/]*[@-~]")
+LOSES_MEMORY = "dd if=/dev/zero of=/dev/null bs=28M count=1 && exec sleep 1000000"  # dies at 20Mi, lives at 40Mi
+
+
+# --- running playbooks ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Run:
+    """How one playbook ended. ``output`` holds stdout and stderr in the order in which they were written, without colours."""
+
+    command: str
+    status: int
+    output: str
+    seconds: float
+    left: list[str] = field(default_factory=list)  # files that it left in its temporary directory
+
+    def ok(self) -> Run:
+        assert self.status == 0, f"{self.command}\nended with {self.status}:\n{self.output}"
+        return self
+
+    def refused(self, *says: str) -> Run:
+        """It failed as software should: with words about what to do, and not with a traceback."""
+        assert self.status != 0, f"{self.command}\nwent through:\n{self.output}"
+        assert "Traceback" not in self.output, self.output
+        missing = [text for text in says if text not in " ".join(self.output.split())]
+        assert not missing, f"{self.command}\ndoes not say {missing}:\n{self.output}"
+        return self
+
+
+def command(playbook: str, options: Mapping[str, Any], arguments: Sequence[str] = ()) -> list[str]:
+    """The command line as a person types it: name=value, and JSON for what is not plain text."""
+    given = [json.dumps({name: value}) if isinstance(value, (dict, list, bool)) else f"{name}={shlex.quote(str(value))}" for name, value in options.items()]
+    return ["ansible-playbook", f"aiops.k8s.{playbook}", *(part for one in given for part in ("-e", one)), *arguments]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment, without what would make a run chatty."""
+    quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false", "ANSIBLE_NOCOLOR": "1"}
+    return {**{name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}, **quiet, **more}
+
+
+class Ansible:
+    """Runs playbooks in one working directory, without a terminal and without AI."""
+
+    def __init__(self, directory: Path, **options: Any) -> None:
+        self.directory, self.options = directory, {"ai": "off", "records_dir": str(directory / "records"), **options}
+        self.temporary = directory / "tmp"
+        self.temporary.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, playbook: str, arguments: Sequence[str] = (), variables: Mapping[str, str] | None = None, **options: Any) -> Run:
+        wanted = {name: value for name, value in {**self.options, **options}.items() if value is not None}
+        return self.run(command(playbook, wanted, arguments), variables)
+
+    def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> Run:
+        started = time.monotonic()
+        done = subprocess.run(
+            list(words), cwd=self.directory, env=environment(TMPDIR=str(self.temporary), **(variables or {})), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, check=False,
+        )
+        left = [str(path) for path in self.temporary.rglob("*") if path.is_file()]
+        return Run(shlex.join(words), done.returncode, ESCAPE.sub("", done.stdout), time.monotonic() - started, left)
+
+    def start(self, playbook: str, variables: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+        """The same in the background, in a process group of its own, so that it can be killed."""
+        return subprocess.Popen(
+            command(playbook, {**self.options, **options}), cwd=self.directory, env=environment(TMPDIR=str(self.temporary), **(variables or {})),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )
+
+    def decide(self, record: str, decision: str = "approve", **options: Any) -> Run:
+        return self("approve", record=record, decision=decision, digest=digest(self.record(record))[:8], **options)
+
+    @property
+    def records(self) -> Path:
+        return Path(self.options["records_dir"]) / FEATURE
+
+    def record(self, identifier: str) -> list[dict[str, Any]]:
+        return events(self.records / f"{identifier}.jsonl")
+
+    def state(self, identifier: str) -> str:
+        return state(self.record(identifier))
+
+    def by_workload(self) -> dict[str, str]:
+        """{name of the target: id of its newest record}."""
+        return {self.record(path.stem)[0]["payload"]["target"]["name"]: path.stem for path in sorted(self.records.glob("*.jsonl"))}
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """SIGKILL for the whole process group and for the workers, which Ansible puts into sessions of their own."""
+    family = [process.pid, *_descendants(process.pid)]
+    for one in family:
+        os.kill(one, signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+
+
+def _descendants(parent: int) -> list[int]:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    return [one for child in children for one in (int(child), *_descendants(int(child)))]
+
+
+# --- records -------------------------------------------------------------------------------------------------------------
+
+
+def events(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a record."""
+    data = path.read_bytes() if path.exists() else b""
+    return [json.loads(line) for line in data[: data.rfind(b"\n") + 1].splitlines()]
+
+
+def state(record: Sequence[Mapping[str, Any]]) -> str:
+    return next((str(one["kind"]) for one in reversed(record) if one["kind"] not in ("refused", "resumed")), "")
+
+
+def digest(record: Sequence[Mapping[str, Any]]) -> str:
+    return str(record[0]["payload"]["digest"])
+
+
+def at(record: Sequence[Mapping[str, Any]], kind: str) -> datetime.datetime:
+    return moment(next(one["time"] for one in record if one["kind"] == kind))
+
+
+def moment(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+# --- the cluster ---------------------------------------------------------------------------------------------------------
+
+
+class Kubectl:
+    """kubectl in one namespace."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.cluster, self.namespace = cluster, namespace
+
+    def __call__(self, *words: str, stdin: str = "") -> str:
+        full = [self.cluster.kubectl, f"--kubeconfig={self.cluster.kubeconfig}", *(["-n", self.namespace] if self.namespace else []), *words]
+        done = subprocess.run(full, input=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{shlex.join(full)}: {done.stderr}"
+        return done.stdout
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        self("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def get(self, *words: str) -> Any:
+        return json.loads(self("get", *words, "-o", "json"))
+
+    def generation(self, name: str) -> int:
+        return int(self.get(f"deployment/{name}")["metadata"]["generation"])
+
+    def pods(self) -> dict[str, list[dict[str, Any]]]:
+        """{value of the label app: its pods}."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for pod in self.get("pods")["items"]:
+            found.setdefault(pod["metadata"].get("labels", {}).get("app", ""), []).append(pod)
+        return found
+
+    def writes(self, name: str = "") -> list[dict[str, Any]]:
+        """Requests in this namespace that were not made by the cluster itself or by this class, and that are not reads."""
+        assert self.cluster.audit_log, "This needs the API server's audit log, which only the built-in test cluster has: run without another kubeconfig."
+        found = []
+        with open(self.cluster.audit_log, encoding="utf-8") as file:
+            for line in file:
+                if f'"namespace":"{self.namespace}"' in line:
+                    one = json.loads(line)
+                    outsider = not one["user"]["username"].startswith("system:") or one["user"]["username"].startswith("system:serviceaccount:aiops-it-")
+                    if one["verb"] not in ("get", "list", "watch") and outsider and not one["userAgent"].startswith("kubectl"):
+                        found.append(one)
+        return [one for one in found if not name or one["objectRef"].get("name") == name]
+
+
+def is_dry_run(audited: Mapping[str, Any]) -> bool:
+    return "dryRun=All" in audited["requestURI"]
+
+
+@contextmanager
+def namespace(cluster: Cluster, topic: str) -> Iterator[Kubectl]:
+    """A namespace for one module of tests, deleted afterwards."""
+    name = f"aiops-it-{topic}-{secrets.token_hex(3)}"
+    kubectl = Kubectl(cluster, name)
+    Kubectl(cluster, "")("create", "namespace", name)
+    try:
+        yield kubectl
+    finally:
+        Kubectl(cluster, "")("delete", "namespace", name, "--wait=false")
+
+
+def deployment(cluster: Cluster, name: str, script: str, replicas: int = 1, pod: Mapping[str, Any] | None = None, **container: Any) -> dict[str, Any]:
+    """A Deployment whose container runs a shell script; ``container`` and ``pod`` add to their specs."""
+    main = {"name": name, "image": cluster.image, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", script], **container}
+    spec = {"terminationGracePeriodSeconds": 1, "containers": [main], **(pod or {})}
+    template = {"metadata": {"labels": {"app": name}}, "spec": spec}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}}
+
+
+def hungry(cluster: Cluster, name: str, **more: Any) -> dict[str, Any]:
+    """A Deployment that is OOMKilled until its memory limit is raised."""
+    return deployment(cluster, name, LOSES_MEMORY, resources={"limits": {"memory": "20Mi"}}, **more)
+
+
+def reasons(pod: Mapping[str, Any]) -> set[str]:
+    """Everything that the statuses of a pod's containers say about why they wait or ended."""
+    statuses = pod.get("status", {}).get("containerStatuses", [])
+    states = [one[which] for status in statuses for one in (status.get("state", {}), status.get("lastState", {})) for which in ("waiting", "terminated") if which in one]
+    return {one.get("reason", "") for one in states}
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", []))
+
+
+def wait(what: str, condition: Callable[[], Any], seconds: float = 60, every: float = 0.25) -> Any:
+    """What the condition returns once it is true. Fails with its last value, so that one can see what was there instead."""
+    until = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > until:
+            pytest.fail(f"not seen within {seconds:.0f} s: {what} (last: {value!r})")
+        time.sleep(every)
+    return value
+
+
+def in_parallel(*calls: Callable[[], Any], at_once: int = 3) -> list[Any]:
+    with ThreadPoolExecutor(at_once) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
