@@ -10,6 +10,7 @@ the cluster running.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ OPTIONS = {"target_namespace": NAMESPACE, "records_dir": RECORDS, "hold_seconds"
 
 def main() -> int:
     started, found = time.monotonic(), running()
+    shutil.rmtree(RECORDS, ignore_errors=True)  # each demo begins with record 0001
     subprocess.run([*TOOL, "up"], cwd=ROOT, check=True)
     cluster = running()
     assert cluster is not None
@@ -51,12 +53,12 @@ def main() -> int:
             subprocess.run([*TOOL, "down"], cwd=ROOT, check=True)
 
 
-def break_workloads(cluster: Cluster, environment: dict[str, str]) -> None:
+def break_workloads(cluster: Cluster, environment: dict[str, str], namespace: str = NAMESPACE) -> None:
     """One Deployment that is OOMKilled from the start, and one whose newest revision crashes beside two healthy pods."""
     say("Two workloads: cache needs more memory than its limit; web is fine, until a release forgets its configuration")
-    kubectl = [str(cluster.kubectl), "-n", NAMESPACE]
-    manifest = (ROOT / "tests" / "demo.yaml").read_text(encoding="utf-8").replace("IMAGE", cluster.image)
-    subprocess.run([*kubectl, "delete", "namespace", NAMESPACE, "--ignore-not-found"], env=environment, check=True)
+    kubectl = [str(cluster.kubectl), "-n", namespace]
+    manifest = (ROOT / "tests" / "demo.yaml").read_text(encoding="utf-8").replace("IMAGE", cluster.image).replace("aiops-demo", namespace)
+    subprocess.run([*kubectl, "delete", "namespace", namespace, "--ignore-not-found"], env=environment, check=True)
     subprocess.run([*kubectl, "apply", "-f", "-"], input=manifest, text=True, env=environment, check=True)
     subprocess.run([*kubectl, "rollout", "status", "deployment/web", "--timeout=120s"], env=environment, check=True)
     release = (

@@ -28,10 +28,10 @@ class ActionModule(Action):
         store = Directory(options["records_dir"], options["feature"])
         records = [store.load(one) for one in options["records"]]
         document = report.result(options["workflow"], options["result"], options["opinions"], store, records, options["error"])
-        if options["result_file"]:
-            report.write(options["result_file"], document)
         for record, row in zip(records, document["records"]):
             say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
+        if options["result_file"]:
+            report.write(options["result_file"], document)
         bad = [row for row in document["records"] if row["state"] in report.FAILED]
         message = options["error"] or "; ".join(f"record {row['id']} {row['state'].replace('_', ' ')}: {row['reason']}" for row in bad)
         return {"failed": True, "msg": message} if message else {"document": document}

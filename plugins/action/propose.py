@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
@@ -22,9 +22,12 @@ class ActionModule(Action):
         "approval": {"type": "str", "choices": ["auto", "prompt", "defer"], "default": "auto"},
         "command": {"type": "str", "required": True},
         "repeat": {"type": "dict", "default": {}},
+        "result_file": {"type": "path"},
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
+        if options["result_file"]:
+            report.writable(options["result_file"])
         result = options["result"]
         ask = options["approval"] == "prompt" or (options["approval"] == "auto" and person_present(self.task_vars))
         if not result["proposals"]:

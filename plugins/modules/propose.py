@@ -41,6 +41,9 @@ options:
     description: Options, none of them secret, that the commands shown as next have to repeat, such as V(records_dir) or V(context).
     type: dict
     default: {}
+  result_file:
+    description: Where M(aiops.k8s.conclude) will write the result. It is only looked at, so that nothing is recorded when that cannot work.
+    type: path
 requirements:
   - python >= 3.11
   - PyYAML

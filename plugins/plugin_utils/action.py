@@ -14,6 +14,7 @@ from typing import Any, Mapping
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import forget
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.screen import Line
 
@@ -39,6 +40,8 @@ class Action(ActionBase):  # type: ignore[misc]
             result = self.act(json.loads(json.dumps(options)))  # plain data: Ansible's tagged strings stay on its side
         except AiopsError as error:
             return {"failed": True, "msg": str(error), **error.details}
+        finally:
+            forget()
         # the text was shown already; -vv still shows the data
         return {"changed": False, "_ansible_verbose_override": Display().verbosity < 2, **result}
 

@@ -11,6 +11,7 @@ JSON: the client's typed classes cost a second to import and several times the p
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
@@ -32,6 +33,7 @@ _ENVIRONMENT_ALIAS = {"validate_certs": "VERIFY_SSL", "ca_cert": "SSL_CA_CERT", 
 CONNECTION_OPTIONS = (*_DIRECT, "kubeconfig", "context", "api_key", "proxy_headers", "impersonate_user", "impersonate_groups")
 _PARALLEL = 16  # connections that are kept open to the server
 _FALSE = ("0", "false", "no")
+_FILES = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}  # option -> attribute: read when a request is sent
 
 
 def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -61,10 +63,24 @@ def connect(options: Mapping[str, Any]) -> Api:
     for option, attribute in _DIRECT.items():
         if option in chosen:
             setattr(configuration, attribute, chosen[option])
+    for option, attribute in _FILES.items():
+        path = getattr(configuration, attribute)
+        if path and not os.access(path, os.R_OK):
+            raise BadInput(f"{option} {path} cannot be read.", f"Give a readable file with the option {option} (K8S_AUTH_{option.upper()}), or correct the kubeconfig that names it.")
     configuration.host = str(configuration.host).rstrip("/")
     configuration.connection_pool_maxsize = _PARALLEL
     pool = library("kubernetes.client.rest").RESTClientObject(configuration).pool_manager
     return Api(configuration.host, pool, _headers(configuration, chosen), ca_data=_ca_data(configuration.ssl_ca_cert))
+
+
+def forget() -> None:
+    """Remove the files that the loader wrote the kubeconfig's certificates and keys into.
+
+    It does so itself when Python ends, but a worker of Ansible ends without that.
+    """
+    loader = sys.modules.get("kubernetes.config.kube_config")
+    if loader is not None:
+        loader._cleanup_temp_files()
 
 
 def _load(chosen: Mapping[str, Any]) -> Any:
@@ -88,7 +104,7 @@ def _load(chosen: Mapping[str, Any]) -> Any:
         where = source if isinstance(source, str) else os.environ.get("KUBECONFIG", "~/.kube/config")
         raise BadInput(
             f"The kubeconfig {where if not isinstance(source, dict) else 'given as a dictionary'} cannot be used"
-            f"{f' with context {context}' if context else ''}: {type(error).__name__}: {str(error).strip()[:300]}.",
+            f"{f' with context {context}' if context else ''}: {type(error).__name__}: {' '.join(str(error).split())[:300]}.",
             "Give a readable one with the option kubeconfig (K8S_AUTH_KUBECONFIG) and a context that it holds.",
         ) from error
     return configuration

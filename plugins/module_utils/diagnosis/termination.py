@@ -124,12 +124,12 @@ def killed(container: Container, evidence: Evidence) -> Finding | None:
         title=f"container {container.name} is killed by SIGKILL, and not for its own memory limit",
         root_cause=(
             f"Container {container.name} ended with exit code 137 (SIGKILL) and the reason {container.terminated.get('reason')!r}, not"
-            " OOMKilled: its own limit was not reached. A child process may have been killed, or the node, a person or a shutdown that"
-            " took too long killed it."
+            " OOMKilled: the runtime saw no out-of-memory kill of it. The node, a person, a shutdown that took too long, or the death of a"
+            " child process whose status it passed on are what is left."
         ),
         suggested_fix=(
-            "Look at who sent the signal: the node's kernel log, a termination grace period that is too short, or a process inside the"
-            " container. Raising the memory limit would not help."
+            "Find who sent the signal: the node's kernel log, a termination grace period that is too short, or a process inside the"
+            " container. Do not raise the memory limit unless the kernel log names one of its processes."
         ),
         expected_outcome="The container is no longer killed.",
     )

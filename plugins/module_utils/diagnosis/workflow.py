@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any, Callable, Mapping
 
@@ -25,6 +26,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
 
 Proposal = dict[str, Any]
+_LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 
 SPEC: dict[str, Any] = {
     **CONNECTION,
@@ -45,6 +47,7 @@ RULES: dict[str, Any] = {"required_by": {"workload": "namespace", "pod": "namesp
 
 def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Callable[[], Api]) -> dict[str, Any]:
     """The result of the module diagnose: {cluster, user, findings, proposals, coverage, timings}. Options as the module's."""
+    _check(options)
     bounds = remedies.Bounds(_memory_cap(options["memory_limit_max"]))
     policies = policy(options["policy"])
     started = time.monotonic()
@@ -178,9 +181,21 @@ def _plan(
 
 def _memory_cap(text: str) -> float:
     try:
-        return amount(text)
+        cap = amount(text)
     except (ValueError, AiopsError) as error:
         raise BadInput(f"memory_limit_max is {text!r}: {error}.", "Give a quantity such as 8Gi.") from error
+    if cap <= 0:
+        raise BadInput(f"memory_limit_max is {text!r}, which is not above 0.", "Give a quantity such as 8Gi.")
+    return cap
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """What the types of the options do not rule out. Raises BadInput."""
+    if options["namespace"] and not _LABEL.match(options["namespace"]):
+        raise BadInput(f"namespace is {options['namespace']!r}, which cannot be the name of one.", "Give the name of a namespace: lower-case letters, digits and dashes.")
+    for name in ("validate_seconds", "hold_seconds", "watch_seconds"):
+        if options[name] < 0:
+            raise BadInput(f"{name} is {options[name]}.", "Give a number of seconds, 0 or more.")
 
 
 def _load(path: str) -> dict[str, Any]:

@@ -50,10 +50,13 @@ def run(
     deadline = time.monotonic() + limit
     with open(paths["stdin"], "rb") as source, open(paths["stdout"], "wb") as out, open(paths["stderr"], "wb") as err:
         os.unlink(paths["stdin"])
-        process = subprocess.Popen(
-            list(command), stdin=source, stdout=out, stderr=err, cwd=directory, env={**environment, "TMPDIR": directory},
-            start_new_session=True, pass_fds=tuple(pass_fds), preexec_fn=lambda: _prepare(rules),
-        )
+        try:
+            process = subprocess.Popen(
+                list(command), stdin=source, stdout=out, stderr=err, cwd=directory, env={**environment, "TMPDIR": directory},
+                start_new_session=True, pass_fds=tuple(pass_fds), preexec_fn=lambda: _prepare(rules),
+            )
+        except subprocess.SubprocessError as error:
+            raise OSError("the limits for it, or its confinement, are not allowed here") from error
     timed_out = stopped = False
     try:
         while not _has_ended(process) and not timed_out and not stopped:
@@ -91,6 +94,8 @@ def _prepare(rules: int | None) -> None:
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        return process.poll() is not None
     # not reaped yet: as long as it is a zombie, nobody else can get its number, and the group can be killed safely
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 

@@ -66,6 +66,7 @@ def test_strangers_text_stays_one_json_string_on_one_line(hostile: str) -> None:
     ("in\u202evisible\u200b \U000e0041tag", "invisible tag"),
     ("tab\tand\nline", "tab\tand\nline"),
     ("ünïcode 日本", "ünïcode 日本"),
+    ("half a \ud800 character", "half a  character"),
 ])
 def test_control_and_invisible_characters_are_taken_out(given: str, sent: str) -> None:
     assert _data(build(_question(given), redact=_nothing).text)["evidence"][0]["excerpt"] == sent

@@ -58,7 +58,7 @@ def test_anything_else_is_refused(command: str) -> None:
 @pytest.mark.parametrize(("printed", "given"), [
     ("web-1   1/1   Running", "web-1   1/1   Running"),
     ("connecting with password=hunter2hunter2", "connecting with password=[redacted]"),
-    ("    - name: DB_PASSWORD\n      value: hunter2\n    - name: HOST\n      value: db", "    - name: DB_PASSWORD\n      value: [redacted]\n    - name: HOST\n      value: db"),
+    ("- name: DB_PASSWORD\n  value: hunter2\n- name: HOST\n  value: db", "- name: DB_PASSWORD\n  value: [redacted]\n- name: HOST\n  value: db"),
     ('{"name": "API_TOKEN",\n  "value": "t-1"\n}', '{"name": "API_TOKEN",\n  "value": [redacted]\n}'),
     ("    - name: DB_PASSWORD\n      valueFrom: {}", "    - name: DB_PASSWORD\n      valueFrom: {}"),
 ])

@@ -90,6 +90,11 @@ def test_a_missing_program_is_an_os_error(tmp_path: Path) -> None:
         process.run(["/does/not/exist"], environment=ENVIRONMENT, directory=str(tmp_path), limit=1)
 
 
+def test_a_confinement_that_the_system_does_not_grant_is_an_os_error(tmp_path: Path) -> None:
+    with (tmp_path / "no ruleset").open("w") as file, pytest.raises(OSError, match="confinement"):
+        _run(tmp_path, "", rules=file.fileno())
+
+
 def test_a_confined_program_reaches_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     """Where the kernel has no Landlock, kubectl_ai says so in its remarks; here it is a failure, so that nobody believes in a wall that is not there."""
     assert confine.version() > 0, "this kernel has no Landlock: run the tests on Linux 5.13 or later, with landlock among the active LSMs"
