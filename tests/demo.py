@@ -57,7 +57,7 @@ def break_workloads(cluster: Cluster, environment: dict[str, str], namespace: st
     """One Deployment that is OOMKilled from the start, and one whose newest revision crashes beside two healthy pods."""
     say("Two workloads: cache needs more memory than its limit; web is fine, until a release forgets its configuration")
     kubectl = [str(cluster.kubectl), "-n", namespace]
-    manifest = (ROOT / "tests" / "demo.yaml").read_text(encoding="utf-8").replace("IMAGE", cluster.image).replace("aiops-demo", namespace)
+    manifest = (ROOT / "tests" / "demo.yml.in").read_text(encoding="utf-8").replace("IMAGE", cluster.image).replace("aiops-demo", namespace)
     subprocess.run([*kubectl, "delete", "namespace", namespace, "--ignore-not-found"], env=environment, check=True)
     subprocess.run([*kubectl, "apply", "-f", "-"], input=manifest, text=True, env=environment, check=True)
     subprocess.run([*kubectl, "rollout", "status", "deployment/web", "--timeout=120s"], env=environment, check=True)

@@ -13,7 +13,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, RECORD
-from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, say
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, person_present, say
 
 
 class ActionModule(Action):
@@ -32,8 +32,9 @@ class ActionModule(Action):
         record = store.load(options["record"])
         decision, prefix, reason, way = options["decision"], options["digest"], options["reason"], "playbook"
         if options["answer"] is not None:
-            parsed = gate.parse_answer(options["answer"])
-            if parsed is None:
+            # an answer counts only where somebody could type it: variables can be given with -e
+            parsed = gate.parse_answer(options["answer"]) if person_present(self.task_vars) else None
+            if parsed is None or (parsed[0] == "approve" and not record.digest.startswith(parsed[1])):
                 say(
                     [
                         (

@@ -128,7 +128,7 @@ def addons(pki: Path) -> str:
         return base64.b64encode((pki / name).read_bytes()).decode()
 
     return render(
-        "addons.yaml",
+        "addons.yml.in",
         {
             "domain": DOMAIN,
             "dns_service": DNS_SERVICE,

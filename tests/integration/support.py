@@ -53,7 +53,8 @@ class Run:
         """It failed as software should: with words about what to do, and not with a traceback."""
         assert self.status != 0, f"{self.command}\nwent through:\n{self.output}"
         assert "Traceback" not in self.output, self.output
-        missing = [text for text in says if text not in " ".join(self.output.split())]
+        shown = " ".join(self.output.split())
+        missing = [text for text in says if " ".join(text.split()) not in shown]
         assert not missing, f"{self.command}\ndoes not say {missing}:\n{self.output}"
         return self
 

@@ -57,9 +57,12 @@ def patch(api: Api, subject: Reference, operations: list[dict[str, Any]], dry_ru
 
 
 def delete(api: Api, subject: Reference, preconditions: Mapping[str, str], dry_run: bool) -> None:
-    """Delete exactly the object with these preconditions (uid). Raises ApiError (409 when they do not hold)."""
+    """Delete exactly the object with these preconditions (uid). Raises ApiError (409 when they do not hold).
+
+    Only the body counts for the API server; the query says the same, because audit logs show it and not the body.
+    """
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": dict(preconditions), **({"dryRun": ["All"]} if dry_run else {})}
-    api.request("DELETE", path_of(api, subject), None, body)
+    api.request("DELETE", path_of(api, subject), {"dryRun": "All"} if dry_run else None, body)
 
 
 def cluster_identity(api: Api) -> dict[str, str]:

@@ -34,7 +34,7 @@ def liveness(container: Container, evidence: Evidence) -> Finding | None:
             title=f"container {container.name} is restarted because its {kind.lower()} probe fails",
             root_cause=(
                 f"The {kind.lower()} probe ({target(probe)}) fails: {_said(failed)}. The kubelet therefore kills container"
-                f" {container.name}; it has restarted {container.restarts} times."
+                f" {container.name}; it has restarted {container.restarted}."
             ),
             suggested_fix=(
                 f"Make the {kind.lower()} probe ask what the application serves (port, path), or give it more time; correct the application"

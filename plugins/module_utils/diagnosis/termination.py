@@ -47,7 +47,7 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
             title=f"container {container.name} is killed because it needs more than its memory limit of {limit}",
             root_cause=(
                 f"The kernel killed container {container.name} (OOMKilled, exit code 137) when it used more memory than its limit of"
-                f" {limit}; it has restarted {container.restarts} times."
+                f" {limit}; it has restarted {container.restarted}."
             ),
             suggested_fix=(
                 "Raise the memory limit by a bounded step; if it is killed again at a higher limit, look for a leak before raising it"

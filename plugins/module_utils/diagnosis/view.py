@@ -101,6 +101,11 @@ class Container:
         return int(self.status.get("restartCount", 0))
 
     @property
+    def restarted(self) -> str:
+        """``once``, ``3 times``."""
+        return "once" if self.restarts == 1 else f"{self.restarts} times"
+
+    @property
     def terminated(self) -> Object:
         """How it ended, now or the last time: {reason, exitCode, finishedAt, message...}; empty where it never did."""
         return self.status.get("state", {}).get("terminated") or self.status.get("lastState", {}).get("terminated") or {}

@@ -69,6 +69,8 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
     changed, available, stable = by_type["status_changed"], by_type["available"], by_type["restarts_stable"]
     if not state["exists"]:
         return _fail(progress, "the workload does not exist any more")
+    if not state["settled"]:  # until the controller has seen the change, pods of the old revision pass for the newest
+        return _too_late(progress, changed, available, state, elapsed)
     if _status_changed(changed, state):
         progress.met.setdefault(changed["id"], elapsed)
     if is_available(state):
@@ -83,11 +85,8 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
             progress,
             f"the new pod {crashing[0]['name']} has restarted {crashing[0]['restarts']} times ({', '.join(crashing[0]['reasons'])})",
         )
-    for check in (changed, available):
-        if check["id"] not in progress.met:
-            if elapsed >= check["within_seconds"]:
-                return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {summary(state)}")
-            return progress
+    if not {changed["id"], available["id"]} <= set(progress.met):
+        return _too_late(progress, changed, available, state, elapsed)
     if not progress.restarts:
         progress.restarts = restarts(state)
     fault = disturbance(progress.restarts, state)
@@ -154,6 +153,14 @@ def _status_changed(check: Mapping[str, Any], state: State) -> bool:
     return all(pod["uid"] not in here or here[pod["uid"]]["ready"] for pod in check["failing"]) or any(
         pod["uid"] not in _known(check) and pod["current"] for pod in state["pods"]
     )
+
+
+def _too_late(progress: Progress, changed: Mapping[str, Any], available: Mapping[str, Any], state: State, elapsed: float) -> Progress:
+    """Fail when the first check that is not met has had its time."""
+    check = changed if changed["id"] not in progress.met else available
+    if elapsed >= check["within_seconds"]:
+        return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {summary(state)}")
+    return progress
 
 
 def _fail(progress: Progress, reason: str) -> Progress:

@@ -46,7 +46,7 @@ def decide(
     _require_digest(record, prefix)
     who = {**actor(), **({"cluster_user": cluster_user} if cluster_user else {})}
     if decision == "reject":
-        if not reason:
+        if not reason.strip():
             raise BadInput("reason is empty.", "Say why the change is rejected: -e reason='...'.")
         return store.append(record, "rejected", {"digest": record.digest, "reason": reason, "by": who, "way": way})
     refusal = _approver_refused(plan["policy"], record.events[0]["actor"], who)

@@ -11,7 +11,7 @@ one step, so that a plan made for another state of the object cannot be applied.
 from __future__ import annotations
 
 import copy
-from typing import Any, Iterable
+from typing import Any, Iterable, Iterator
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
 
@@ -90,16 +90,12 @@ def mark_of(live: Document) -> tuple[str, str]:
 
 
 def outcome(live: Document, result: Document) -> list[dict[str, Any]]:
-    """What changed between two states of an object, as [{path, before, after}], without marks, status and bookkeeping."""
-    before, after = _meaningful(live), _meaningful(result)
-    changes: dict[str, dict[str, Any]] = {}
-    document = before
-    for change in _plain(library("jsonpatch").make_patch(before, after).patch, before):
-        path = pretty(document if change["op"] != "add" else after, change["path"])
-        old = _at(document, change["path"]) if change["op"] != "add" else None
-        changes[path] = {"path": path, "before": changes.get(path, {}).get("before", old), "after": change.get("value")}
-        document = apply(document, [change])
-    return [changes[path] for path in sorted(changes)]
+    """What changed between two states of an object, as [{path, before, after}], without marks, status and bookkeeping.
+
+    None stands for absent. Elements of a list are told apart by their names; a list without names whose length changes is
+    shown as a whole, and so is a new order of names.
+    """
+    return sorted(_differences("", _meaningful(live), _meaningful(result)), key=lambda line: str(line["path"]))
 
 
 def pretty(document: Document, path: str) -> str:
@@ -120,6 +116,35 @@ def short(value: Any, limit: int = 120) -> str:
     """A value as a person reads it, cut where it grows long."""
     text = "absent" if value is None else value if isinstance(value, str) else library("json").dumps(value, sort_keys=True)
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _differences(path: str, before: Any, after: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted({*before, *after}):
+            token = key if "." not in key else f"'{key}'"
+            yield from _differences(f"{path}.{token}" if path else token, before.get(key), after.get(key))
+        return
+    if isinstance(before, list) and isinstance(after, list):
+        old, new = _by_name(before), _by_name(after)
+        if old and new:
+            for name in {**old, **new}:
+                yield from _differences(f"{path}[{name}]", old.get(name), new.get(name))
+            if list(new) != [*(name for name in old if name in new), *(name for name in new if name not in old)]:
+                yield {"path": f"{path} order", "before": list(old), "after": list(new)}
+            return
+        if len(before) == len(after):
+            for index, pair in enumerate(zip(before, after)):
+                yield from _differences(f"{path}[{index}]", *pair)
+            return
+    json = library("json")
+    if json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True):  # unlike ==, it tells 1 from true
+        yield {"path": path, "before": before, "after": after}
+
+
+def _by_name(items: list[Any]) -> dict[str, Any]:
+    """The elements by their names; empty where one has none, or two share one."""
+    named = {item["name"]: item for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)}
+    return named if len(named) == len(items) else {}
 
 
 def _plain(operations: Iterable[Operation], start: Document) -> list[Operation]:

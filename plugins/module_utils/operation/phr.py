@@ -147,10 +147,9 @@ def _opinions(proposal: dict[str, Any]) -> str:
     for opinion in proposal.get("opinions", []):
         said = opinion.get("root_cause") or opinion.get("reason") or ""
         verdict = {True: "agrees", False: "disagrees"}.get(opinion.get("agrees"), opinion["outcome"])
-        lines.append(
-            f"- {_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s:"
-            f" **{verdict}**: {_plain(str(said))}"
-        )
+        who = f"{_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s"
+        lines.append(f"- {who}: **{verdict}**: {_plain(str(said))}")
+        lines += [f"  - {_plain(remark)}" for remark in [opinion.get("note"), *opinion.get("remarks", [])] if remark]
     return "\n".join(lines)
 
 

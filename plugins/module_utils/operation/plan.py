@@ -138,6 +138,8 @@ def validate(plan: Any) -> Plan:
         raise BadInput(f"The plan's risk is {plan['risk']!r}.", f"It must be one of {', '.join(RISKS)}.")
     if not plan["changes"]:
         raise BadInput("The plan has no changes.")
+    if not isinstance(plan["changes"], list) or not all(isinstance(change, dict) for change in plan["changes"]):
+        raise BadInput("The plan's changes are not a list of mappings.")
     for change in plan["changes"]:
         needed = {"patch": ("patch", "inverse"), "delete": ("preconditions",)}.get(change.get("action"))
         if needed is None:
@@ -147,7 +149,17 @@ def validate(plan: Any) -> Plan:
         lacking = [key for key in ("id", "object", "outcome", *needed) if not change.get(key)]
         if lacking:
             raise BadInput(f"Change {change.get('id')} lacks {', '.join(lacking)}.")
+        if not _bound(change):
+            raise BadInput(f"Change {change['id']} does not test the uid of its object first, so it could hit another one of the same name.")
     return plan
+
+
+def _bound(change: Mapping[str, Any]) -> bool:
+    uid = change["object"].get("uid")
+    if change["action"] == "delete":
+        return bool(uid) and change["preconditions"].get("uid") == uid
+    guard = {"op": "test", "path": "/metadata/uid", "value": uid}
+    return bool(uid) and change["patch"][0] == guard and change["inverse"][0] == guard
 
 
 def named(subject: Mapping[str, str]) -> str:

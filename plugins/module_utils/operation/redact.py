@@ -24,8 +24,8 @@ _PATTERNS = [
     re.compile(r"(?P<keep>)\bAIza[A-Za-z0-9_-]{30,}"),  # Google
     re.compile(r"(?P<keep>)\bsk-[A-Za-z0-9_-]{16,}"),  # model providers
     re.compile(r"(?i)(?P<keep>\b(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}"),
-    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE),  # user:password@host
-    re.compile(rf"(?i)(?P<keep>[\"']?\b[a-z0-9_.-]*{_NAMES}[\"']?\s*[=:]\s*)(?!\[redacted\])(?:\"[^\"]+\"|'[^']+'|[^\s,;}}\"']+)"),
+    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]{0,30}://[^\s:/@]{0,256}:)[^\s@/]+(?=@)", re.IGNORECASE),  # user:password@host
+    re.compile(rf"(?i)(?P<keep>{_NAMES}s?[\"']?\s*[=:]\s*)(?!\[redacted\])(?:\"[^\"]+\"|'[^']+'|[^\s,;}}\"']+)"),
 ]
 
 

@@ -22,8 +22,9 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event
 
-_RECORD_FILE = re.compile(r"^(\d{4,})\.jsonl$")
-_FEATURE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+_RECORD_FILE = re.compile(r"^([0-9]{4,})\.jsonl\Z")
+_NUMBER = re.compile(r"^[0-9]{1,9}\Z")
+_FEATURE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Directory:
             previous = {"id": known[-1], "head": _head(self.file(known[-1]))} if known else None
             while True:
                 identifier = f"{number:04d}"
-                body = {"feature": self.feature, "id": identifier, "previous_record": previous, **payload}
+                body = {**payload, "feature": self.feature, "id": identifier, "previous_record": previous}
                 first = chain.event([], "proposed", body, chain.actor())
                 if self._claim(self.file(identifier), _line(first)):
                     record = Record(identifier, self.file(identifier), [first])
@@ -179,7 +180,7 @@ class Directory:
 
     def _normal(self, identifier: Any) -> str:
         text = str(identifier).strip()
-        if not text.isdigit():
+        if not _NUMBER.match(text):
             raise BadInput(f"record is {text!r}.", "Give the number of a record, such as 0007; the playbook aiops.k8s.records lists them.")
         return f"{int(text):04d}"
 
@@ -204,11 +205,11 @@ def _line(one: Event) -> bytes:
 
 
 def _head(path: str) -> str:
-    with open(path, "rb") as file:
-        lines = file.read().splitlines()
     try:
-        return str(json.loads(lines[-1])["hash"])
-    except (IndexError, ValueError, KeyError, TypeError):
+        with open(path, "rb") as file:
+            *_before, last, _torn = file.read().split(b"\n")  # what follows the last newline is an append that was cut off
+        return str(json.loads(last)["hash"])
+    except (OSError, ValueError, KeyError, TypeError):
         return "unreadable"  # the damage is the other record's and compliance reports it there
 
 
