@@ -18,14 +18,14 @@ class ActionModule(Action):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = Directory(options["records_dir"], options["feature"])
-        record = store.load(options["record"])
         _reader, executor = connections(options)
-        if options["direction"] == "apply":
-            result = change.execute(executor(), store, record, clock.now(), check_mode=self.check_mode)
-        elif self.check_mode:
-            result = {"changed": record.state in ("failed", "rolling_back"), "state": record.state, "changes": []}
-        else:
-            result = change.invert(executor(), store, record, "a check of the plan failed")
+        with store.claimed(options["record"]) as record:
+            if options["direction"] == "apply":
+                result = change.execute(executor(), store, record, clock.now(), check_mode=self.check_mode)
+            elif self.check_mode:
+                result = {"changed": record.state in ("failed", "rolling_back"), "state": record.state, "changes": []}
+            else:
+                result = change.invert(executor(), store, record, "a check of the plan failed")
         return {**result, **({"diff": diff(result["changes"])} if self._task.diff else {})}
 
 

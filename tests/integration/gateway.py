@@ -33,6 +33,13 @@ def is_change(method: str, path: str) -> bool:
     return method in ("PATCH", "DELETE", "PUT") and "dryRun=All" not in path
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, _request: Any, _client_address: Any) -> None:
+        """A client that was killed closes its connections without a word: that is what these tests are about."""
+
+
 class Gateway:
     """``with Gateway(kubeconfig) as gateway``: ``gateway.kubeconfig`` is the way through it."""
 
@@ -58,10 +65,10 @@ class Gateway:
             def log_message(self, *_arguments: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._before: Matches | None = None
         self._after: Matches | None = None
+        self._failing: Matches | None = None
         self._open = threading.Event()
         self.held = threading.Event()
 
@@ -85,15 +92,22 @@ class Gateway:
         self.held.clear()
         self._open.clear()
 
+    def fail(self, before: Matches) -> None:
+        """Answer the requests that match with 503, as an API server does that is going down, without sending them on."""
+        self._failing = before
+
     def release(self) -> None:
         """Let through what is held and all that follows."""
-        self._before = self._after = None
+        self._before = self._after = self._failing = None
         self._open.set()
 
     def forward(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         if self._waited(self._before, handler) and _gone(handler):
             handler.close_connection = True  # whoever asked is dead: the request is not sent on
+            return
+        if self._failing and self._failing(handler.command, handler.path):
+            self._answer(handler, 503, json.dumps({"kind": "Status", "code": 503, "reason": "ServiceUnavailable", "message": "the server is going down"}).encode())
             return
         upstream = http.client.HTTPSConnection(str(self._upstream.hostname), self._upstream.port, context=self._context, timeout=60)
         headers = {name: value for name, value in handler.headers.items() if name.lower() in _KEPT}
@@ -104,9 +118,12 @@ class Gateway:
         finally:
             upstream.close()
         self._waited(self._after, handler)
+        self._answer(handler, answer.status, data, answer.headers.get("Content-Type", "application/json"))
+
+    def _answer(self, handler: BaseHTTPRequestHandler, status: int, data: bytes, content_type: str = "application/json") -> None:
         try:
-            handler.send_response(answer.status)
-            handler.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
+            handler.send_response(status)
+            handler.send_header("Content-Type", content_type)
             handler.send_header("Content-Length", str(len(data)))
             handler.end_headers()
             handler.wfile.write(data)

@@ -76,6 +76,7 @@ class Ansible:
 
     def __init__(self, directory: Path, **options: Any) -> None:
         self.directory, self.options = directory, {"ai": "off", "records_dir": str(directory / "records"), **options}
+        self.feature = FEATURE
         self.temporary = directory / "tmp"
         self.temporary.mkdir(parents=True, exist_ok=True)
 
@@ -104,7 +105,7 @@ class Ansible:
 
     @property
     def records(self) -> Path:
-        return Path(self.options["records_dir"]) / FEATURE
+        return Path(self.options["records_dir"]) / self.feature
 
     def record(self, identifier: str) -> list[dict[str, Any]]:
         return events(self.records / f"{identifier}.jsonl")
@@ -124,6 +125,14 @@ def kill_all(process: subprocess.Popen[str]) -> None:
         os.kill(one, signal.SIGKILL)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
+    wait("every process is dead", lambda: not any(_alive(one) for one in family), every=0.01)
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _descendants(parent: int) -> list[int]:

@@ -212,4 +212,4 @@ def test_one_damaged_record_does_not_hide_the_others(stage: Stage, tmp_path: Pat
     content("")(ansible.records)
     ansible("diagnose", namespace=stage.kubectl.namespace).ok()
     assert ansible.state("0004") == "proposed" and Directory(str(tmp_path / "records"), FEATURE).load("0004").digest
-    ansible("resume").refused(OPEN, "does not verify")
+    ansible("resume").refused(f"Record {OPEN} holds no event")

@@ -33,6 +33,7 @@ class Point:
     writes: int  # changes that the API server has carried out by then
     at_change: bool = False  # at the request that changes the object, not at the first request of that state
     answered: bool = False  # after the API server did it, before the run knew
+    fails: bool = False  # not killed: the API server answers with 503
     ends: str = "closed"
 
     @property
@@ -49,6 +50,8 @@ POINTS = [
     Point("found wrong", "failed", 1, ends="rolled_back"),
     Point("undo announced", "rolling_back", 1, at_change=True, ends="rolled_back"),
     Point("undone but not known", "rolling_back", 2, at_change=True, answered=True, ends="rolled_back"),
+    Point("server fails at the undo", "rolling_back", 1, at_change=True, ends="rolled_back", fails=True),
+    Point("server fails at the change", "executing", 0, at_change=True, fails=True),
 ]
 OTHERS = ("two-racing", "two-one-held", "orphan", "many-1", "many-2", "many-3")
 
@@ -105,11 +108,15 @@ def interrupt(point: Point, kubectl: Kubectl, directory: Path) -> Interrupted:
         return ansible.state(R) == point.state and (not point.at_change or is_change(method, path))
 
     with Gateway(kubectl.cluster.kubeconfig) as gateway:
-        gateway.hold(**({"after": reached} if point.answered else {"before": reached}))
+        (gateway.fail if point.fails else gateway.hold)(**{"after" if point.answered else "before": reached})
         run = ansible.start("execute", record=R, kubeconfig=gateway.write(directory / "kubeconfig"))
-        reached_it = gateway.held.wait(60)
-        kill_all(run)
-        assert reached_it, f"never came to the point: {run.stdout.read() if run.stdout else ''}"
+        if point.fails:
+            shown = run.communicate(timeout=120)[0]
+            assert run.returncode != 0 and "503 ServiceUnavailable: the server is going down" in shown, shown
+        else:
+            reached_it = gateway.held.wait(60)
+            kill_all(run)
+            assert reached_it, f"never came to the point: {run.stdout.read() if run.stdout else ''}"
     found.state, found.writes = ansible.state(R), len(real_writes(kubectl, point.workload))
     resumed = ansible("resume", record=R)
     found.status, found.output, found.final = resumed.status, resumed.output, ansible.state(R)

@@ -16,6 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 _RACES = 10  # times that a status update may come between our read and our patch before we give up
@@ -52,20 +53,27 @@ def execute(api: Api, store: Directory, record: Record, now: datetime, check_mod
     plan = gate.require_plan(record)
     gate.require_cluster(plan, objects.cluster_identity(api))
     progress = {change["id"]: _progress(api, record, change) for change in plan["changes"]}
+    applied = "applied" in progress.values()
     if record.state == "executing" and all(one == "applied" for one in progress.values()):
+        if check_mode:
+            return {"changed": False, "state": record.state, "changes": plan["changes"]}
         return _finish(api, store, record, plan, recovered=True)
+    over = _expired(record, now)
+    if over:
+        raise _refused(store, record, f"it was begun, and its approval expired at {over} before it was finished", check_mode, applied)
     _plan, approval = gate.require_approval(record, now)
     moved = {identifier: one for identifier, one in progress.items() if one not in ("pending", "applied")}
-    if record.state == "approved" and "applied" in progress.values():
+    if record.state == "approved" and applied:
         moved = {
             identifier: "the object already carries this record's mark, though the record says that nothing was applied"
             for identifier in progress
         }
     if moved:
-        raise _refused(store, record, "; ".join(f"{identifier}: {reason}" for identifier, reason in moved.items()), check_mode)
+        reasons = "; ".join(f"{identifier}: {reason}" for identifier, reason in moved.items())
+        raise _refused(store, record, reasons, check_mode, applied)
     for change in plan["changes"]:
         if progress[change["id"]] == "pending":
-            _rehearse(api, store, record, change, check_mode)
+            _rehearse(api, store, record, change, check_mode, applied)
     if check_mode:
         return {"changed": True, "state": record.state, "changes": plan["changes"]}
     if record.state == "approved":
@@ -95,6 +103,8 @@ def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str,
         try:
             undone.append({"id": change["id"], "result": _undo(api, record, change)})
         except (GateRefused, ApiError) as error:
+            if isinstance(error, ApiError) and error.status >= 500:
+                raise  # the server does not say whether it was done, and may do it later: resume tries again
             store.append(record, "failed", {"phase": "rollback", "reason": str(error), "applied": True})
             raise
     store.append(record, "rolled_back", {"changes": undone})
@@ -125,12 +135,20 @@ def _progress(api: Api, record: Record, change: dict[str, Any]) -> str:
     return f"{name} is not as it was: {'; '.join(moved)}" if moved else "pending"
 
 
-def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any], check_mode: bool) -> None:
+def _expired(record: Record, now: datetime) -> str:
+    """When the approval of a begun change expired; empty while it is in force, or nothing was begun."""
+    approved = last(record.events, "approved")
+    expires = str(approved["payload"]["expires"]) if approved and record.state == "executing" else ""
+    return expires if expires and clock.stamp(now) > expires else ""
+
+
+def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any], check_mode: bool, applied: bool) -> None:
     live = objects.read(api, change["object"])
     try:
         prepared, missing = prepare(api, change, live or {})
     except ApiError as error:
-        raise _refused(store, record, f"the dry run of {change['id']} failed: {error.text or error.reason}", check_mode) from error
+        reason = f"the dry run of {change['id']} failed: {error.text or error.reason}"
+        raise _refused(store, record, reason, check_mode, applied, for_now=error.status >= 500) from error
     if missing:
         raise GateRefused(
             f"Record {record.identifier} cannot be carried out: {missing}.", "Give the executor's credentials (option executor)."
@@ -141,6 +159,7 @@ def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any]
             record,
             f"the dry run of {change['id']} gives another outcome than the approved one: {_difference(change, prepared)}",
             check_mode,
+            applied,
         )
 
 
@@ -155,22 +174,29 @@ def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any
     except (ApiError, GateRefused) as error:
         if isinstance(error, ApiError) and error.status >= 500:
             raise  # the server does not say whether it was done: resume asks the object
+        if _progress(api, record, change) == "applied":
+            return  # another run of this record did it meanwhile
         store.append(record, "failed", {"phase": "apply", "reason": str(error), "applied": already})
         raise
 
 
 def _patch_marked(api: Api, record: Record, change: dict[str, Any], operations: list[dict[str, Any]], cause: str) -> None:
+    refused: tuple[str, ApiError] | None = None
     for _attempt in range(_RACES):
         live = objects.read(api, change["object"])
         moved = patch.holds(live, operations) if live else ["the object does not exist any more"]
         if live is None or moved:
             raise GateRefused(f"{change['object']['kind'].lower()}/{change['object']['name']} is not as it was: {'; '.join(moved)}.")
+        version = live["metadata"]["resourceVersion"]
+        if refused and refused[0] == version:
+            raise refused[1]  # nobody wrote to it meanwhile, so it is not a race
         try:
             objects.patch(api, change["object"], [*operations, *patch.marks(live, mark(record), record.digest, cause[:250])], dry_run=False)
             return
         except ApiError as error:
             if error.status not in (409, 422):
                 raise
+            refused = version, error
     raise GateRefused(
         f"{change['object']['kind'].lower()}/{change['object']['name']} was written to {_RACES} times while it was to be changed.",
         "Try again.",
@@ -198,13 +224,21 @@ def _finish(api: Api, store: Directory, record: Record, plan: dict[str, Any], re
     return {"changed": not recovered, "state": record.state, "changes": plan["changes"]}
 
 
-def _refused(store: Directory, record: Record, reason: str, check_mode: bool) -> AiopsError:
-    if not check_mode:
+def _refused(
+    store: Directory, record: Record, reason: str, check_mode: bool, applied: bool, for_now: bool = False
+) -> AiopsError:
+    """The error to raise. A record that was approved stays so; one that was begun has failed, unless trying again may help."""
+    begun = record.state == "executing"
+    if not check_mode and begun and not for_now:
+        store.append(record, "failed", {"phase": "apply", "reason": reason, "applied": applied})
+    elif not check_mode:
         store.append(record, "refused", {"reason": reason})
-    return GateRefused(
-        f"Record {record.identifier} was not carried out: {reason}.",
-        "Nothing was changed. Run the workflow again for a proposal that fits the object as it is now.",
-    )
+    fix = "Nothing was changed. Run the workflow again for a proposal that fits the object as it is now."
+    if begun and for_now:
+        fix = "Run the playbook aiops.k8s.resume to try again."
+    elif begun and applied:
+        fix = "Run the playbook aiops.k8s.resume to undo the part that was applied."
+    return GateRefused(f"Record {record.identifier} was not carried out: {reason}.", fix)
 
 
 def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -69,24 +69,22 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
     changed, available, stable = by_type["status_changed"], by_type["available"], by_type["restarts_stable"]
     if not state["exists"]:
         return _fail(progress, "the workload does not exist any more")
-    if not state["settled"]:  # until the controller has seen the change, pods of the old revision pass for the newest
-        return _too_late(progress, changed, available, state, elapsed)
-    if _status_changed(changed, state):
+    # until the controller has seen the change, pods of the old revision pass for the newest: none of them counts as new
+    new = [pod for pod in state["pods"] if pod["current"] and pod["uid"] not in _known(changed)] if state["settled"] else []
+    if _status_changed(changed, state, bool(new)):
         progress.met.setdefault(changed["id"], elapsed)
     if is_available(state):
         progress.met.setdefault(available["id"], elapsed)
-    crashing = [
-        pod
-        for pod in state["pods"]
-        if pod["current"] and pod["restarts"] >= _REPEATED and not pod["ready"] and pod["uid"] not in _known(changed)
-    ]
+    crashing = next((pod for pod in new if pod["restarts"] >= _REPEATED and not pod["ready"]), None)
     if crashing:
         return _fail(
-            progress,
-            f"the new pod {crashing[0]['name']} has restarted {crashing[0]['restarts']} times ({', '.join(crashing[0]['reasons'])})",
+            progress, f"the new pod {crashing['name']} has restarted {crashing['restarts']} times ({', '.join(crashing['reasons'])})"
         )
-    if not {changed["id"], available["id"]} <= set(progress.met):
-        return _too_late(progress, changed, available, state, elapsed)
+    for check in (changed, available):
+        if check["id"] not in progress.met:
+            if elapsed >= check["within_seconds"]:
+                return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {summary(state)}")
+            return progress
     if not progress.restarts:
         progress.restarts = restarts(state)
     fault = disturbance(progress.restarts, state)
@@ -148,19 +146,9 @@ def _known(check: Mapping[str, Any]) -> set[str]:
     return {pod["uid"] for pod in check["failing"]}
 
 
-def _status_changed(check: Mapping[str, Any], state: State) -> bool:
+def _status_changed(check: Mapping[str, Any], state: State, replaced: bool) -> bool:
     here = {pod["uid"]: pod for pod in state["pods"]}
-    return all(pod["uid"] not in here or here[pod["uid"]]["ready"] for pod in check["failing"]) or any(
-        pod["uid"] not in _known(check) and pod["current"] for pod in state["pods"]
-    )
-
-
-def _too_late(progress: Progress, changed: Mapping[str, Any], available: Mapping[str, Any], state: State, elapsed: float) -> Progress:
-    """Fail when the first check that is not met has had its time."""
-    check = changed if changed["id"] not in progress.met else available
-    if elapsed >= check["within_seconds"]:
-        return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {summary(state)}")
-    return progress
+    return replaced or all(pod["uid"] not in here or here[pod["uid"]]["ready"] for pod in check["failing"])
 
 
 def _fail(progress: Progress, reason: str) -> Progress:

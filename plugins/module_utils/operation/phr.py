@@ -9,6 +9,7 @@ cluster or from a model is escaped or stands in code blocks: it cannot draw head
 
 from __future__ import annotations
 
+import html
 import re
 import shlex
 from typing import Any, Callable, Iterable
@@ -17,9 +18,11 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state, undo_needed
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
+_AUTOLINK = re.compile(r"(?i):(?=//)|(?<=\bwww)\.")  # GitHub makes links of bare addresses
+_MARKER = re.compile(r"^(\d*)([-+=.)])")  # what begins a list or underlines a heading
 _STAGE = "misc"
 _OUTCOMES = {
     "proposed": "Waiting for a decision; nothing was changed.",
@@ -100,7 +103,7 @@ def _prompt(events: list[Event]) -> str:
     for opinion in proposal.get("opinions", []):
         if opinion.get("prompt"):
             parts.append(
-                f"<details><summary>Prompt sent to {_plain(opinion['engine'])} ({_plain(str(opinion.get('model')))}),"
+                f"<details><summary>Prompt sent to {_html(opinion['engine'])} ({_html(opinion.get('model'))}),"
                 f" redacted</summary>\n\n{_code(opinion['prompt'])}\n\n</details>"
             )
     return "\n\n".join(parts)
@@ -139,7 +142,7 @@ def _finding(finding: dict[str, Any]) -> str:
 
 def _fact(fact: dict[str, str]) -> str:
     when = f" at {fact['time']}" if fact["time"] else ""
-    return f"- **{fact['id']}** {_plain(fact['source'])}{when}\n\n{_code(fact['excerpt'], indent='      ')}\n"
+    return f"- **{fact['id']}** {_plain(fact['source'])}{when}\n\n{_code(fact['excerpt'], indent='  ')}\n"
 
 
 def _opinions(proposal: dict[str, Any]) -> str:
@@ -250,7 +253,7 @@ def _tests(events: list[Event]) -> str:
 def _next(events: list[Event]) -> str:
     record = events[0]["payload"]["id"]
     command = next_command(events)
-    return f"`{command}`" if command else f"none; `ansible-playbook aiops.k8s.records -e record={record}` shows this record"
+    return _span(command) if command else f"none; `ansible-playbook aiops.k8s.records -e record={record}` shows this record"
 
 
 def next_command(events: list[Event]) -> str:
@@ -259,13 +262,15 @@ def next_command(events: list[Event]) -> str:
     place = " ".join(
         [f"-e record={proposal['id']}", *(f"-e {shlex.quote(f'{name}={value}')}" for name, value in proposal.get("options", {}).items())]
     )
+    resume = f"ansible-playbook aiops.k8s.resume {place}"
     return {
-        "proposed": f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={(proposal.get('digest') or '')[:SHORT]}",
+        "proposed": f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={proposal['digest'][:SHORT]}" if proposal.get("digest") else "",
         "approved": f"ansible-playbook aiops.k8s.execute {place}",
-        "executing": f"ansible-playbook aiops.k8s.resume {place}",
-        "executed": f"ansible-playbook aiops.k8s.resume {place}",
-        "validated": f"ansible-playbook aiops.k8s.resume {place}",
-        "rolling_back": f"ansible-playbook aiops.k8s.resume {place}",
+        "executing": resume,
+        "executed": resume,
+        "validated": resume,
+        "failed": resume if undo_needed(events) else "",
+        "rolling_back": resume,
     }.get(state(events), "")
 
 
@@ -300,7 +305,19 @@ def _evaluation(events: list[Event]) -> str:
 
 
 def _plain(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    escaped = _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return _AUTOLINK.sub(r"\\\g<0>", _MARKER.sub(r"\1\\\2", escaped))
+
+
+def _html(text: Any) -> str:
+    """For lines that are HTML themselves, where a backslash escapes nothing."""
+    return html.escape(" ".join(str(text).split()))
+
+
+def _span(text: str) -> str:
+    """A code span, whatever backticks the text holds."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    return f"{'`' * (longest + 1)}{' ' if longest else ''}{' '.join(text.split())}{' ' if longest else ''}{'`' * (longest + 1)}"
 
 
 def _sentence(text: str) -> str:

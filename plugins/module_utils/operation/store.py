@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator
 
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound, RecordDamaged, StoreFailed
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused, NotFound, RecordDamaged, StoreFailed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event
 
@@ -101,6 +101,27 @@ class Directory:
                 " elsewhere."
             )
         return Record(identifier, path, events)
+
+    @contextmanager
+    def claimed(self, identifier: Any) -> Iterator[Record]:
+        """A record that no other run carries out meanwhile. The claim ends with the process that holds it, however that ends.
+
+        Raises GateRefused when another run holds it.
+        """
+        path = self.load(identifier).path
+        try:
+            file = open(path, "r+b")
+        except OSError as error:
+            raise StoreFailed(f"Record {path} cannot be written: {error.strerror}.") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise GateRefused(
+                    f"Record {self._normal(identifier)} is being carried out by another run right now.",
+                    "Wait until it has ended; the playbook aiops.k8s.records shows how far it is.",
+                ) from None
+            yield self.load(identifier)
 
     def create(self, payload: dict[str, Any]) -> Record:
         """Claim the next id and write the first event, ``proposed``. The payload gets id, feature and the previous record's head."""

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import tempfile
+from typing import Iterator
 
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 
+MEMORY = "/dev/shm"  # each event is synced to disk, which on a busy disk is most of a test's time
+
 
 @pytest.fixture
-def store(tmp_path: Path) -> Directory:
-    return Directory(str(tmp_path / "records"), "004")
+def store() -> Iterator[Directory]:
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as directory:
+        yield Directory(os.path.join(directory, "records"), "004")
