@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from typing import Any, Mapping
 
@@ -82,8 +81,20 @@ def say(lines: list[Line]) -> None:
 
 
 def width() -> int:
-    """Columns to use: the terminal's, at most 100; 100 where there is none."""
-    return max(40, min(_WIDEST, shutil.get_terminal_size((_WIDEST + 1, 24)).columns - 1))
+    """Columns to use: the terminal's, at most 100; 100 where there is none.
+
+    A worker has no terminal of its own, so the parent's is looked at.
+    """
+    try:
+        descriptor = os.open(f"/proc/{os.getppid()}/fd/1", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return _WIDEST
+    try:
+        return max(40, min(_WIDEST, os.get_terminal_size(descriptor).columns - 1))
+    except OSError:
+        return _WIDEST
+    finally:
+        os.close(descriptor)
 
 
 def nearest(path: str) -> str:

@@ -28,6 +28,7 @@ from tests.cluster import Cluster
 QUICK = {"validate_seconds": 60, "hold_seconds": 1, "watch_seconds": 2, "watch": "block"}  # proof in seconds, not in an hour
 FEATURE = "004-phase-iv-aiops"
 USER_AGENT = "aiops.k8s"
+PLAIN = re.compile(r"^[^\s'\"{}\[\]]+$")
 ESCAPE = re.compile(r"\x1b[\[\]()][0-9;?]*[ -/]*[@-~]")
 LOSES_MEMORY = "dd if=/dev/zero of=/dev/null bs=28M count=1 && exec sleep 1000000"  # dies at 20Mi, lives at 40Mi
 
@@ -60,8 +61,8 @@ class Run:
 
 
 def command(playbook: str, options: Mapping[str, Any], arguments: Sequence[str] = ()) -> list[str]:
-    """The command line as a person types it: name=value, and JSON for what is not plain text."""
-    given = [json.dumps({name: value}) if isinstance(value, (dict, list, bool)) else f"{name}={shlex.quote(str(value))}" for name, value in options.items()]
+    """The command line as a person types it: name=value, and JSON for what is not plain text, which Ansible would split."""
+    given = [f"{name}={value}" if PLAIN.match(str(value)) and not isinstance(value, (dict, list, bool)) else json.dumps({name: value}, default=str) for name, value in options.items()]
     return ["ansible-playbook", f"aiops.k8s.{playbook}", *(part for one in given for part in ("-e", one)), *arguments]
 
 

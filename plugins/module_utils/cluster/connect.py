@@ -41,7 +41,9 @@ def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dic
     chosen: dict[str, Any] = {}
     for name in CONNECTION_OPTIONS:
         value = options.get(name)
-        if value in (None, "", [], {}):
+        if name == "proxy_headers":
+            value = _proxy_headers(value or {}, environment)
+        elif value in (None, "", [], {}):
             value = environment.get(f"K8S_AUTH_{name.upper()}") or environment.get(f"K8S_AUTH_{_ENVIRONMENT_ALIAS.get(name, name)}")
             if isinstance(value, str) and name == "validate_certs":
                 value = value.lower() not in _FALSE
@@ -50,6 +52,12 @@ def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dic
         if value not in (None, "", [], {}):
             chosen[name] = value
     return chosen
+
+
+def _proxy_headers(given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    names = ("proxy_basic_auth", "basic_auth", "user_agent")
+    values = {name: given.get(name) or environment.get(f"K8S_AUTH_PROXY_HEADERS_{name.upper()}") for name in names}
+    return {name: str(value) for name, value in values.items() if value}
 
 
 def connect(options: Mapping[str, Any]) -> Api:
@@ -63,6 +71,8 @@ def connect(options: Mapping[str, Any]) -> Api:
     for option, attribute in _DIRECT.items():
         if option in chosen:
             setattr(configuration, attribute, chosen[option])
+    if "proxy_headers" in chosen:
+        configuration.proxy_headers = library("urllib3").make_headers(**chosen["proxy_headers"])
     for option, attribute in _FILES.items():
         path = getattr(configuration, attribute)
         if path and not os.access(path, os.R_OK):

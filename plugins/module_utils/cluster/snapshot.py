@@ -16,7 +16,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import METADATA_ONLY, Api, ApiError, segment
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import METADATA_ONLY, Api, ApiError, Unreachable, segment
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 
@@ -24,7 +24,8 @@ SCHEMA = "aiops.k8s/snapshot/v1"
 LOG_LINES = 200
 LOG_BYTES = 64 * 1024
 _PARALLEL = 12
-_PODS_WITH_LOGS = 60  # beyond that, replicas of one workload say the same
+_MOST_LOGS = 60  # beyond that, replicas of one workload say the same
+_LOG_TIMEOUT = 10.0  # seconds: a node that is down must not hold up the rest
 
 Snapshot = dict[str, Any]
 
@@ -82,10 +83,12 @@ def take(api: Api, namespace: str, wants_log: Callable[[dict[str, Any]], list[st
                 f"{user} may not read what a diagnosis needs: {'; '.join(forbidden.values())}.",
                 "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context.",
             )
-        wanted = [(pod, container) for pod in objects["pods"] for container in wants_log(pod)][:_PODS_WITH_LOGS]
-        texts = list(pool.map(lambda one: _logs(api, *one), wanted))
+        wanted = [(pod, container) for pod in _one_of_each_first(objects["pods"]) for container in wants_log(pod)]
+        texts = list(pool.map(lambda one: _logs(api, *one), wanted[:_MOST_LOGS]))
     coverage = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
     coverage += [{"what": f"log of {key}", "missing": note} for key, _text, note in texts if note]
+    if wanted[_MOST_LOGS:]:
+        coverage.append({"what": f"logs of {len(wanted) - _MOST_LOGS} more containers", "missing": f"at most {_MOST_LOGS} are read"})
     if not cluster:
         coverage.append({"what": "cluster identity", "missing": "get namespaces/kube-system"})
     return {
@@ -105,9 +108,21 @@ def _list(api: Api, name: str, source: Source, namespace: str) -> tuple[list[dic
         identity = {"apiVersion": source.group.split("/", 2)[2], "kind": source.kind}  # the items of a list do not carry them
         return [{**item, **identity} for item in api.pages(f"{source.group}{within}/{name}", accept=source.accept)], ""
     except ApiError as error:
-        if error.status != 403:
+        if error.status != 403 and source.essential:
             raise
-        return [], f"list {name}" + (f" in namespace {namespace}" if within else " in the cluster")
+        why = "" if error.status == 403 else f" ({error.status} {error.reason})"
+        return [], f"list {name}" + (f" in namespace {namespace}" if within else " in the cluster") + why
+
+
+def _one_of_each_first(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first pod of each owner, then the second of each, and so on."""
+    seen: dict[str, int] = {}
+    ranked = []
+    for pod in pods:
+        owner = next((one["uid"] for one in pod["metadata"].get("ownerReferences", [])), pod["metadata"]["uid"])
+        seen[owner] = seen.get(owner, 0) + 1
+        ranked.append((seen[owner], pod))
+    return [pod for _rank, pod in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _existing(api: Api, namespace: str) -> None:
@@ -144,7 +159,10 @@ def _logs(api: Api, pod: dict[str, Any], container: str) -> tuple[str, dict[str,
     for which, previous in (("current", "false"), ("previous", "true")):
         query = {"container": container, "previous": previous, "tailLines": LOG_LINES, "limitBytes": LOG_BYTES, "timestamps": "true"}
         try:
-            texts[which] = api.text(path, query)
+            texts[which] = api.text(path, query, timeout=_LOG_TIMEOUT)
+        except Unreachable as error:
+            texts[which] = ""
+            notes.append(error.message)
         except ApiError as error:
             texts[which] = ""
             if error.status == 403:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
+
 SEVERITIES = ("info", "warning", "critical")
 
 # code -> runbook below docs/runbooks
@@ -18,6 +20,8 @@ RUNBOOKS = {
     "ImageNotFound": "troubleshoot-image-pull.md",
     "ImagePullRefused": "troubleshoot-image-pull.md",
     "ImagePullFailed": "troubleshoot-image-pull.md",
+    "InvalidImageName": "troubleshoot-image-pull.md",
+    "ImageNeverPulled": "troubleshoot-image-pull.md",
     "ConfigMapMissing": "troubleshoot-missing-configuration.md",
     "SecretMissing": "troubleshoot-missing-configuration.md",
     "ConfigKeyMissing": "troubleshoot-missing-configuration.md",
@@ -25,6 +29,7 @@ RUNBOOKS = {
     "InsufficientCPU": "troubleshoot-unschedulable.md",
     "InsufficientMemory": "troubleshoot-unschedulable.md",
     "Unschedulable": "troubleshoot-unschedulable.md",
+    "SchedulingGated": "troubleshoot-unschedulable.md",
     "PodsNotCreated": "troubleshoot-unschedulable.md",
     "LivenessProbeFailing": "troubleshoot-probes.md",
     "ReadinessProbeFailing": "troubleshoot-probes.md",
@@ -50,6 +55,6 @@ class Finding:
     details: dict[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """The finding as it stands in results and records."""
-        document = {key: value for key, value in asdict(self).items() if key != "details"}
+        """The finding as it stands in results and records, without the secrets that a log line may have brought in."""
+        document = {key: redact(value)[0] if isinstance(value, str) else value for key, value in asdict(self).items() if key != "details"}
         return {**document, "runbook": f"docs/runbooks/{RUNBOOKS.get(self.code, _DEFAULT_RUNBOOK)}"}

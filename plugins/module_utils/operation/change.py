@@ -59,7 +59,10 @@ def execute(api: Api, store: Directory, record: Record, now: datetime, check_mod
             return {"changed": False, "state": record.state, "changes": plan["changes"]}
         return _finish(api, store, record, plan, recovered=True)
     over = _expired(record, now)
-    if over:
+    if over and record.state == "approved" and not check_mode:
+        store.append(record, "expired", {"reason": f"approved, but not carried out by {over}"})
+        raise GateRefused(f"The approval in record {record.identifier} expired at {over}.", "Run the workflow again for a fresh proposal.")
+    if over and record.state == "executing":
         raise _refused(store, record, f"it was begun, and its approval expired at {over} before it was finished", check_mode, applied)
     _plan, approval = gate.require_approval(record, now)
     moved = {identifier: one for identifier, one in progress.items() if one not in ("pending", "applied")}
@@ -136,9 +139,9 @@ def _progress(api: Api, record: Record, change: dict[str, Any]) -> str:
 
 
 def _expired(record: Record, now: datetime) -> str:
-    """When the approval of a begun change expired; empty while it is in force, or nothing was begun."""
+    """When the approval of a record expired; empty while it is in force, or where there is none."""
     approved = last(record.events, "approved")
-    expires = str(approved["payload"]["expires"]) if approved and record.state == "executing" else ""
+    expires = str(approved["payload"]["expires"]) if approved else ""
     return expires if expires and clock.stamp(now) > expires else ""
 
 

@@ -69,6 +69,8 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
     changed, available, stable = by_type["status_changed"], by_type["available"], by_type["restarts_stable"]
     if not state["exists"]:
         return _fail(progress, "the workload does not exist any more")
+    if state["uid"] != changed["object"]["uid"]:
+        return _fail(progress, "the workload was deleted and created again, so the change is gone")
     # until the controller has seen the change, pods of the old revision pass for the newest: none of them counts as new
     new = [pod for pod in state["pods"] if pod["current"] and pod["uid"] not in _known(changed)] if state["settled"] else []
     if _status_changed(changed, state, bool(new)):

@@ -114,7 +114,9 @@ def pretty(document: Document, path: str) -> str:
 
 def short(value: Any, limit: int = 120) -> str:
     """A value as a person reads it, cut where it grows long."""
-    text = "absent" if value is None else value if isinstance(value, str) else library("json").dumps(value, sort_keys=True)
+    if value is None:
+        return "absent"
+    text = value if isinstance(value, str) and value else library("json").dumps(value, sort_keys=True)
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 

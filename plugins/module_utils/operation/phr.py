@@ -10,6 +10,7 @@ cluster or from a model is escaped or stands in code blocks: it cannot draw head
 from __future__ import annotations
 
 import html
+import json
 import re
 import shlex
 from typing import Any, Callable, Iterable
@@ -20,6 +21,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state, undo_needed
 
+_PLAIN = re.compile(r"^[A-Za-z0-9@%+:,./_-]+$")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|!~])")
 _AUTOLINK = re.compile(r"(?i):(?=//)|(?<=\bwww)\.")  # GitHub makes links of bare addresses
 _MARKER = re.compile(r"^(\d*)([-+=.)])")  # what begins a list or underlines a heading
@@ -28,7 +30,7 @@ _OUTCOMES = {
     "proposed": "Waiting for a decision; nothing was changed.",
     "approved": "Approved; nothing was changed yet.",
     "rejected": "Rejected; nothing was changed.",
-    "expired": "Not decided in time; nothing was changed.",
+    "expired": "Its time ran out; nothing was changed.",
     "executing": "The change was begun; run `ansible-playbook aiops.k8s.resume` to find out what is left.",
     "executed": "The change was applied; whether it worked is not proven yet.",
     "validated": "The change was applied and its checks passed; the watch is not over.",
@@ -259,9 +261,7 @@ def _next(events: list[Event]) -> str:
 def next_command(events: list[Event]) -> str:
     """What to run next for a record in this state; empty when it is ended."""
     proposal = events[0]["payload"]
-    place = " ".join(
-        [f"-e record={proposal['id']}", *(f"-e {shlex.quote(f'{name}={value}')}" for name, value in proposal.get("options", {}).items())]
-    )
+    place = " ".join([f"-e record={proposal['id']}", *(_extra_variable(name, value) for name, value in proposal.get("options", {}).items())])
     resume = f"ansible-playbook aiops.k8s.resume {place}"
     return {
         "proposed": f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={proposal['digest'][:SHORT]}" if proposal.get("digest") else "",
@@ -272,6 +272,11 @@ def next_command(events: list[Event]) -> str:
         "failed": resume if undo_needed(events) else "",
         "rolling_back": resume,
     }.get(state(events), "")
+
+
+def _extra_variable(name: str, value: str) -> str:
+    """``-e name=value`` as a shell and then Ansible read it back: what is not plain has to be JSON, which Ansible does not split."""
+    return f"-e {name}={value}" if _PLAIN.match(value) else f"-e {shlex.quote(json.dumps({name: value}))}"
 
 
 def _times(events: list[Event]) -> str:

@@ -22,7 +22,7 @@ def payload(
     return {
         "workflow": proposal["workflow"],
         "title": proposal["title"],
-        "command": command,
+        "command": redact(command)[0],
         "options": dict(options),
         "target": proposal["target"],
         "cluster": result["cluster"],

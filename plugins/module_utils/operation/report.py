@@ -74,6 +74,8 @@ def write(path: str, document: Mapping[str, Any]) -> None:
             file.write("\n")
         os.replace(temporary, path)
     except OSError as error:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
         raise BadInput(
             f"result_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write."
         ) from error

@@ -59,14 +59,14 @@ def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
     plan = document["plan"]
     lines = _labelled("CHANGE", plan["summary"], width, "bright cyan")
     for change in plan["changes"]:
-        lines.append((f"{'':{_LABEL}}{change['action']} {named(change['object'])}", ""))
+        lines += _labelled("", f"{change['action']} {named(change['object'])}", width)
         for line in change["outcome"]:
             lines += [(f"{'':{_LABEL}}  {text}", "") for text in _wrap(f"{line['path']}:", width - _LABEL - 2)]
             for sign, value, colour in (("-", line["before"], "red"), ("+", line["after"], "green")):
                 if value is not None:
                     lines += [(f"{'':{_LABEL}}{sign}   {text}", colour) for text in _wrap(patch.short(value, 600), width - _LABEL - 4)]
         if change["dry_run"] == "local":
-            lines.append((f"{'':{_LABEL}}(computed locally; not rehearsed by the API server)", "yellow"))
+            lines += _labelled("", "(computed locally; not rehearsed by the API server)", width, "yellow")
     lines += [line for note in plan.get("notes", []) for line in _labelled("note", note, width)]
     lines += _labelled("risk", f"{plan['risk']}: {'; '.join(plan['risk_reasons'])}", width, _RISK[plan["risk"]])
     lines += _labelled("undo", plan["undo"], width)
@@ -79,13 +79,14 @@ def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
 
 def question(record: str, digest: str) -> str:
     """What the architect is asked."""
-    return f"Record {record}: type  approve {digest[:SHORT]}  or  reject REASON  (anything else leaves it proposed)"
+    return f"Record {record}: type  approve {digest[:SHORT]}  or  reject REASON\n(anything else leaves it proposed)"
 
 
 def outcome(record: str, state: str, reason: str, document_path: str, command: str, width: int) -> list[Line]:
     """The last lines about one record: what happened, where the PHR is, what to do next."""
     lines = _labelled(record, f"{state}{f': {reason}' if reason else ''}", width, _STATE.get(state, "bright cyan"))
-    lines += [(f"{'':{_LABEL}}PHR: {document_path}", "")]  # never wrapped: it is there to be copied
+    command = printable(command)
+    lines += [(f"{'':{_LABEL}}PHR: {printable(document_path)}", "")]  # never wrapped: it is there to be copied
     lines += [(f"{'':{_LABEL}}next: {command}", "bright cyan")] if command else []
     if state == "proposed" and command:
         lines.append((f"{'':{_LABEL}}then: {command.partition(' -e decision=')[0].replace('k8s.approve', 'k8s.execute')}", "bright cyan"))
@@ -95,15 +96,11 @@ def outcome(record: str, state: str, reason: str, document_path: str, command: s
 def table(records: list[Mapping[str, Any]], width: int) -> list[Line]:
     """The list of records, one line each."""
     header = f"{'record':7}{'state':13}{'risk':9}{'age':>11}  title"
-    rows = [
-        (
-            f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}  {one['title']}{one['remark']}"[
-                :width
-            ],
-            "red" if one["state"] == "damaged" else _STATE.get(one["state"], ""),
-        )
-        for one in records
-    ]
+    rows = []
+    for one in records:
+        facts = f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}"
+        colour = "red" if one["state"] == "damaged" else _STATE.get(one["state"], "")
+        rows.append((printable(f"{facts}  {one['title']}{one['remark']}")[:width], colour))
     return [(header, "bright cyan"), *rows]
 
 
@@ -117,9 +114,10 @@ def _rule(text: str, width: int) -> Line:
 
 
 def _labelled(label: str, text: str, width: int, colour: str = "") -> list[Line]:
-    wrapped = _wrap(text, width - _LABEL) or [""]
-    gap = _LABEL if len(label) < _LABEL else len(label) + 1
-    return [(f"{label if number == 0 else '':{gap if number == 0 else _LABEL}}{part}", colour) for number, part in enumerate(wrapped)]
+    label = printable(label)
+    column = max(_LABEL, len(label) + 1)
+    wrapped = _wrap(text, width - column) or [""]
+    return [(f"{'' if number else label:{column}}{part}", colour) for number, part in enumerate(wrapped)]
 
 
 def _wrap(text: str, width: int) -> list[str]:

@@ -132,7 +132,7 @@ class Directory:
             while True:
                 identifier = f"{number:04d}"
                 body = {**payload, "feature": self.feature, "id": identifier, "previous_record": previous}
-                first = chain.event([], "proposed", body, chain.actor())
+                first = _as_read(chain.event([], "proposed", body, chain.actor()))
                 if self._claim(self.file(identifier), _line(first)):
                     record = Record(identifier, self.file(identifier), [first])
                     self.publish(record)
@@ -145,7 +145,7 @@ class Directory:
             current = self.load(record.identifier)
             if [one["hash"] for one in current.events] != [one["hash"] for one in record.events]:
                 record.events = current.events  # somebody else went on; the state machine judges below
-            new = chain.event(current.events, kind, payload, chain.actor(), moment)
+            new = _as_read(chain.event(current.events, kind, payload, chain.actor(), moment))
             try:
                 with open(record.path, "r+b") as file:
                     file.seek(_complete_length(record.path))
@@ -223,6 +223,11 @@ def _parse(data: bytes, identifier: str) -> list[Event]:
 
 def _line(one: Event) -> bytes:
     return json.dumps(one, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _as_read(one: Event) -> Event:
+    """The event as it will be read: a PHR rendered now and one rendered from the file must not differ in the order of keys."""
+    return json.loads(_line(one))  # type: ignore[no-any-return]
 
 
 def _head(path: str) -> str:

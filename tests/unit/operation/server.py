@@ -92,6 +92,15 @@ class Server(Api):
         return {"kind": "Status", "status": "Success"}
 
 
+def remove(path: str) -> Callable[[Server], None]:
+    """Somebody deletes an object."""
+
+    def act(server: Server) -> None:
+        del server.objects[path]
+
+    return act
+
+
 def refuse(status: int, when: str, reason: str = "Refused", once: bool = False) -> Fault:
     """A fault that answers requests like ``PATCH`` or ``PATCH dry`` with an error."""
     state = {"left": 1 if once else 10**6}

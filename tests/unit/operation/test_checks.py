@@ -46,6 +46,7 @@ STORIES: list[tuple[str, Story, str, str]] = [
     ("it flaps and comes back in time", [(1, HEALTHY), (20, state(STARTING)), (25, HEALTHY), (54, HEALTHY), (55, HEALTHY)], "passed", ""),
     ("a flap starts the hold anew", [(1, HEALTHY), (20, state(STARTING)), (25, HEALTHY), (54, HEALTHY)], "pending", ""),
     ("deleted", [(1, HEALTHY), (2, GONE)], "failed", "the workload does not exist any more"),
+    ("created again", [(1, HEALTHY), (2, {**HEALTHY, "uid": "u2"})], "failed", "the workload was deleted and created again, so the change is gone"),
     ("nothing happens", [(1, state(FAILING)), (120, state(FAILING))], "failed",
      "not seen within 2 min: the status of the failing pods of deployment/web changes within 2 min; 0 of 1 pods available, 1 updated, 9 restarts (OOMKilled)"),
     ("never settled", [(1, state(FAILING, settled=False)), (120, state(FAILING, settled=False))], "failed", "not seen within 2 min: the status of the failing pods"),

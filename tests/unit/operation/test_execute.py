@@ -16,7 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import change,
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
-from tests.unit.operation.server import POD, WEB, Server, refuse
+from tests.unit.operation.server import POD, WEB, Server, refuse, remove
 
 MINUTE_6 = samples.at(6)
 
@@ -109,7 +109,7 @@ MOVED: list[tuple[str, Callable[[Server], None], str]] = [
     ("scaled", lambda server: server.touch(WEB, generation=9), "metadata.generation was 3 and is now 9"),
     ("the same value changed", lambda server: edit(server, resources={"limits": {"memory": "96Mi"}}), "containers[app].resources.limits.memory was 64Mi and is now 96Mi"),
     ("another container came first", lambda server: server.objects[WEB]["spec"]["template"]["spec"]["containers"].insert(0, {"name": "proxy"}), "containers[proxy].name was app and is now proxy"),
-    ("deleted", lambda server: server.objects.pop(WEB) and None, "C1: deployment/web does not exist any more"),
+    ("deleted", remove(WEB), "C1: deployment/web does not exist any more"),
     ("created again", lambda server: server.touch(WEB, uid="uid-2"), "C1: deployment/web was deleted and created again since it was diagnosed"),
     ("already marked", lambda server: server.objects[WEB]["metadata"].update(annotations={patch.RECORD_ANNOTATION: "004/0001", patch.DIGEST_ANNOTATION: samples_digest()}), "already carries this record's mark"),
 ]
@@ -132,7 +132,7 @@ def test_an_object_that_moved_is_refused(server: Server, store: Directory, what:
 
 
 @pytest.mark.parametrize("move, message", [
-    (lambda server: server.objects.pop(POD) and None, "C1: pod/web-1 does not exist any more"),
+    (remove(POD), "C1: pod/web-1 does not exist any more"),
     (lambda server: server.touch(POD, uid="uid-2"), "C1: pod/web-1 was deleted and created again"),
 ])
 def test_a_pod_that_moved_is_not_deleted(server: Server, store: Directory, move: Callable[[Server], None], message: str) -> None:
@@ -196,10 +196,21 @@ def test_check_mode_rehearses_and_writes_nothing(server: Server, store: Director
     assert server.objects == before and server.log == [] and len(server.rehearsed) == 1 and kinds(store) == ["proposed", "approved"]
 
 
-@pytest.mark.parametrize("moment, message", [(samples.at(66), "expired at"), (samples.at(4), "This machine's clock says")])
-def test_an_approval_out_of_force(server: Server, store: Directory, moment: datetime, message: str) -> None:
-    with pytest.raises(GateRefused, match=message):
-        change.execute(server, store, approved(store), moment)
+def test_a_clock_set_back_is_refused(server: Server, store: Directory) -> None:
+    with pytest.raises(GateRefused, match="This machine's clock says"):
+        change.execute(server, store, approved(store), samples.at(4))
+    assert server.log == [] and kinds(store) == ["proposed", "approved"]
+
+
+def test_an_approval_whose_time_ran_out_ends_the_record(server: Server, store: Directory) -> None:
+    with pytest.raises(GateRefused, match="expired at"):
+        change.execute(server, store, approved(store), samples.at(66))
+    assert server.log == [] and kinds(store) == ["proposed", "approved", "expired"]
+
+
+def test_check_mode_does_not_end_a_record_whose_time_ran_out(server: Server, store: Directory) -> None:
+    with pytest.raises(GateRefused, match="expired at"):
+        change.execute(server, store, approved(store), samples.at(66), check_mode=True)
     assert server.log == [] and kinds(store) == ["proposed", "approved"]
 
 

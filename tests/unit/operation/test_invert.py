@@ -14,7 +14,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import change,
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
-from tests.unit.operation.server import POD, WEB, Server, cut, refuse
+from tests.unit.operation.server import POD, WEB, Server, cut, refuse, remove
 from tests.unit.operation.test_execute import MINUTE_6, approved, deletion, edit, kinds, memory
 
 
@@ -103,7 +103,7 @@ def test_an_undoing_that_died_before_its_request_is_done(server: Server, store: 
 
 MOVED: list[tuple[str, Callable[[Server], None], str]] = [
     ("somebody set another value", lambda server: edit(server, resources={"limits": {"memory": "1Gi"}}), "limits.memory was 128Mi and is now 1Gi"),
-    ("deleted", lambda server: server.objects.pop(WEB) and None, "web does not exist any more; nothing is left to undo"),
+    ("deleted", remove(WEB), "web does not exist any more; nothing is left to undo"),
     ("created again", lambda server: server.touch(WEB, uid="uid-2"), "metadata.uid was uid-web and is now uid-2"),
 ]
 

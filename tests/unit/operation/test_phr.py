@@ -187,7 +187,7 @@ def test_nothing_is_next_where_nothing_is_left_to_do(monkeypatch: pytest.MonkeyP
 def test_the_next_command_repeats_the_options_quoted() -> None:
     payload = samples.payload(samples.plan(), options={"records_dir": "/srv/my records", "context": "prod"})
     command = phr.next_command(samples.events("approved", first=payload))
-    assert command == "ansible-playbook aiops.k8s.execute -e record=0001 -e 'records_dir=/srv/my records' -e context=prod"
+    assert command == "ansible-playbook aiops.k8s.execute -e record=0001 -e '{\"records_dir\": \"/srv/my records\"}' -e context=prod"
 
 
 @pytest.mark.parametrize("title, name", [

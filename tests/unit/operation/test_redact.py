@@ -128,7 +128,7 @@ def test_objects_lose_literal_secrets_and_nothing_else() -> None:
     reference = {"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
     container = {"name": "app", "env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "MODE", "value": "fast"}, reference], "args": ["--token=abc", "run"]}
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": "{...}", "team": "a"}
-    document = {"metadata": {"managedFields": [{}], "annotations": annotations}, "spec": {"containers": [container], "replicas": 2, "paused": False}}
+    document: dict[str, Any] = {"metadata": {"managedFields": [{}], "annotations": annotations}, "spec": {"containers": [container], "replicas": 2, "paused": False}}
     kept = {"name": "app", "env": [{"name": "DB_PASSWORD", "value": MASK}, {"name": "MODE", "value": "fast"}, reference], "args": [f"--token={MASK}", "run"]}
     assert redact_object(document) == {"metadata": {"annotations": {"team": "a"}}, "spec": {"containers": [kept], "replicas": 2, "paused": False}}
     assert document["metadata"]["annotations"] is annotations and len(annotations) == 2, "the input is left alone"

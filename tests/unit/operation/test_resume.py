@@ -16,7 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
-from tests.unit.operation.server import POD, WEB, Server, cut, refuse
+from tests.unit.operation.server import POD, WEB, Server, cut, refuse, remove
 from tests.unit.operation.test_execute import MINUTE_6, approved, deletion, edit, kinds, memory
 
 DB = "/apis/apps/v1/namespaces/shop/deployments/db"
@@ -95,7 +95,7 @@ def test_an_applied_change_that_was_edited_since_is_still_known_by_its_mark(serv
 
 
 @pytest.mark.parametrize("leave", [
-    lambda server: server.objects.pop(POD) and None,
+    remove(POD),
     lambda server: server.touch(POD, uid="uid-2"),
     lambda server: server.touch(POD, deletionTimestamp="2026-11-21T12:06:00Z"),
 ], ids=["gone", "created again", "terminating"])
@@ -115,7 +115,7 @@ def test_check_mode_of_a_begun_change_writes_nothing(server: Server, store: Dire
 
 GIVEN_UP: list[tuple[str, Callable[[Server], None], float, str]] = [
     ("the object was edited", lambda server: edit(server, image="shop/web:2"), 6, "deployment/web is not as it was"),
-    ("the object is gone", lambda server: server.objects.pop(WEB) and None, 6, "deployment/web does not exist any more"),
+    ("the object is gone", remove(WEB), 6, "deployment/web does not exist any more"),
     ("the dry run is refused", lambda server: server.faults.append(refuse(422, "PATCH dry")), 6, "the dry run of C1 failed"),
     ("the approval expired", lambda server: None, 66, "it was begun, and its approval expired at 2026-11-21T13:05:00.000Z before it was finished"),
 ]

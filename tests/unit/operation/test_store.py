@@ -164,10 +164,10 @@ def test_a_copied_record_is_not_one_of_ours(store: Directory, tmp_path: Path, fe
 def test_the_document_follows_every_append(store: Directory, state: str) -> None:
     record = samples.proposed(store)
     document = Path(store.document(record))
-    assert document.read_text(encoding="utf-8") == phr.render(record.events)
+    assert document.read_text(encoding="utf-8") == phr.render(record.events) == phr.render(store.load("1").events)
     for kind in samples.WAYS[state]:
         store.append(record, kind, {**samples.PAYLOADS[kind]})
-        assert document.read_bytes() == phr.render(store.load("1").events).encode()
+        assert document.read_bytes() == phr.render(store.load("1").events).encode() == phr.render(record.events).encode()
     assert os.listdir(store.path).count(document.name) == 1 and len(os.listdir(store.path)) == 3
 
 
