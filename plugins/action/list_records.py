@@ -20,10 +20,6 @@ class ActionModule(Action):
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = Directory(options["records_dir"], options["feature"])
         result = listing.read(store, options["record"] or "")
-        if options["result_file"]:
-            report.write(
-                options["result_file"], {"schema_version": report.SCHEMA_VERSION, "workflow": "records", "records": result["records"]}
-            )
         if options["record"]:
             record = store.load(options["record"])
             say(screen.proposal(record.proposal, record.identifier, record.digest, width()))
@@ -38,8 +34,11 @@ class ActionModule(Action):
         waiting = [one for one in result["records"] if one["state"] == "proposed"]
         if waiting and not options["record"]:
             say([(f"next: {waiting[0]['next']}", "bright cyan")])
+        error = RecordDamaged(f"Records that do not verify: {', '.join(damaged)}.", "Restore their files from a backup; the others are not affected.")
+        if options["result_file"]:
+            document = report.result("records", {}, [], store, [], str(error) if damaged else "")
+            rows = result["records"]
+            report.write(options["result_file"], {**document, "records": rows, "record": rows[0] if len(rows) == 1 else None})
         if damaged:
-            raise RecordDamaged(
-                f"Records that do not verify: {', '.join(damaged)}.", "Restore their files from a backup; the others are not affected."
-            )
+            raise error
         return {**result, "read_at": clock.stamp(clock.now())}

@@ -15,16 +15,19 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.cluster import Cluster
 
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "docs" / "reference" / "result.schema.json"
 QUICK = {"validate_seconds": 60, "hold_seconds": 1, "watch_seconds": 2, "watch": "block"}  # proof in seconds, not in an hour
 FEATURE = "004-phase-iv-aiops"
 USER_AGENT = "aiops.k8s"
@@ -117,6 +120,14 @@ class Ansible:
     def by_workload(self) -> dict[str, str]:
         """{name of the target: id of its newest record}."""
         return {self.record(path.stem)[0]["payload"]["target"]["name"]: path.stem for path in sorted(self.records.glob("*.jsonl"))}
+
+
+def result_of(path: Path) -> dict[str, Any]:
+    """The document in a result_file, which has to be as its schema says."""
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    faults = [f"{'/'.join(map(str, fault.absolute_path))}: {fault.message[:300]}" for fault in jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).iter_errors(document)]
+    assert not faults, f"{path} is not as {SCHEMA.name} says: {faults}"
+    return document
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
@@ -259,6 +270,15 @@ def wait(what: str, condition: Callable[[], Any], seconds: float = 60, every: fl
             pytest.fail(f"not seen within {seconds:.0f} s: {what} (last: {value!r})")
         time.sleep(every)
     return value
+
+
+def begin(request: pytest.FixtureRequest, parameter: str, call: Callable[[Any], Any], at_once: int = 4) -> dict[Any, Future[Any]]:
+    """Begin all chosen cases of the module's tests at once, since a run waits more than it computes: {case: its future}."""
+    chosen = [item.callspec.params for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]  # type: ignore[attr-defined]
+    cases = list(dict.fromkeys(one[parameter] for one in chosen if parameter in one))
+    pool = ThreadPoolExecutor(at_once)
+    request.addfinalizer(lambda: pool.shutdown(cancel_futures=True))
+    return {case: pool.submit(call, case) for case in cases}
 
 
 def in_parallel(*calls: Callable[[], Any], at_once: int = 3) -> list[Any]:

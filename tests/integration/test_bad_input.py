@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from tests.cluster import Cluster
-from tests.integration.support import USER_AGENT, Ansible, Kubectl, Run, hungry, namespace, reasons, wait
+from tests.integration.support import USER_AGENT, Ansible, Kubectl, Run, begin, hungry, namespace, reasons, result_of, wait
 
 NO_CLUSTER = {"KUBECONFIG": "/nonexistent/kubeconfig", "K8S_AUTH_KUBECONFIG": ""}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One wrong call. In texts, {tmp} is the case's own directory; {token} and {server}, {ca} are a user without rights."""
 
@@ -114,11 +114,8 @@ def texts(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, kubectl: Kubectl, texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[tuple[Run, Path]]]]:
-    """All chosen cases, begun at once: a run waits more than it computes."""
-    chosen = [item.callspec.params["case"] for item in request.session.items if item.module is request.module and "case" in getattr(getattr(item, "callspec", None), "params", {})]  # type: ignore[attr-defined]
-    with ThreadPoolExecutor(4) as pool:
-        yield {case.name: pool.submit(call, case, kubectl.namespace, texts, tmp_path_factory.mktemp("case")) for case in chosen}
+def runs(request: pytest.FixtureRequest, kubectl: Kubectl, texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Future[tuple[Run, Path]]]:
+    return begin(request, "case", lambda case: call(case, kubectl.namespace, texts, tmp_path_factory.mktemp("case")))
 
 
 def call(case: Case, target: str, texts: Mapping[str, str], directory: Path) -> tuple[Run, Path]:
@@ -137,20 +134,20 @@ def fill(text: Any, known: Mapping[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_wrong_input(case: Case, runs: dict[str, Future[tuple[Run, Path]]], texts: dict[str, str]) -> None:
-    run, directory = runs[case.name].result()
+def test_wrong_input(case: Case, runs: dict[Case, Future[tuple[Run, Path]]], texts: dict[str, str]) -> None:
+    run, directory = runs[case].result()
     run.refused(*(fill(text, {**texts, "tmp": str(directory)}) for text in case.says))
     assert texts["token"] not in run.output, "the token is on the screen"
     recorded = [path for pattern in ("*.jsonl", "*.md", "*.part", "*.new") for path in directory.rglob(pattern)]
     assert not recorded, f"left behind: {recorded}"
     assert not run.left, f"files with credentials are left in the temporary directory: {run.left}"
     if (directory / "result.json").exists():
-        document = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+        document = result_of(directory / "result.json")
         assert document["error"] and " ".join(document["error"].split()) in " ".join(run.output.split()), "the result document does not say why"
         assert document["records"] == [] and document["plan"] is None
 
 
-def test_nothing_was_changed(kubectl: Kubectl, runs: dict[str, Future[tuple[Run, Path]]]) -> None:
+def test_nothing_was_changed(kubectl: Kubectl, runs: dict[Case, Future[tuple[Run, Path]]]) -> None:
     for future in runs.values():
         future.result()
     real = [one["requestURI"] for one in kubectl.writes() if one["userAgent"] == USER_AGENT and "dryRun=All" not in one["requestURI"]]

@@ -10,8 +10,8 @@ import datetime
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 
 from tests.cluster import Cluster
-from tests.integration.support import FEATURE, Ansible, Kubectl, Run, deployment, events, hungry, is_dry_run, namespace, reasons, state, wait
+from tests.integration.support import FEATURE, Ansible, Kubectl, Run, begin, deployment, events, hungry, is_dry_run, namespace, reasons, state, wait
 
 ADVICE, OPEN = "0001", "0002"  # a record without a plan, and one that waits for its decision
 Change = Callable[[Path], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One call that has to be refused. ``first`` changes the records before it; {digest} is the start of OPEN's digest."""
 
@@ -91,6 +91,7 @@ def moved(records: Path) -> None:
 
 PAST = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 APPROVE = {"decision": "approve", "digest": "{digest}"}
+DAMAGED = ("damaged at event 1", "content does not match its hash", "Restore the file from a backup")
 EDITED = line(0, '"20Mi"', '"19Mi"')
 FORGED = {
     "execution_found": {"state": "executed", "undo_needed": True}, "execution_applied": {"state": "executed"}, "execution_proven": {"undo_needed": True},
@@ -115,14 +116,11 @@ CASES = [
     Case("four eyes", "approve", {"record": OPEN, **APPROVE}, ("needs four eyes", "also made the proposal"), proposed_with(policy={"four_eyes": True, "approvers": [], "approval_minutes": 60})),
     Case("not an approver", "approve", {"record": OPEN, **APPROVE}, ("is not among the approvers", "anna"), proposed_with(policy={"four_eyes": False, "approvers": ["anna"], "approval_minutes": 60})),
     # --- damaged records
-    *(Case(f"{playbook}: {name}", playbook, {"record": OPEN, **(APPROVE if playbook == "approve" else {})}, (OPEN, *says), first, state="")
-      for playbook in ("approve", "execute", "records", "resume")
-      for name, says, first in (
-          ("edited", ("damaged at event 1", "content does not match its hash", "Restore the file from a backup"), EDITED),
-          ("emptied", ("holds no event", "Restore the file"), content("")),
-          ("not JSON", ("damaged at line 1", "not a JSON object", "Restore the file"), content("once upon a time\n")),
-          ("an event lacks keys", ("damaged at event 1", "it lacks seq"), content("{}\n")),
-      )),
+    *(Case(f"{playbook}: edited", playbook, {"record": OPEN, **(APPROVE if playbook == "approve" else {})}, (OPEN, *DAMAGED), EDITED, state="")
+      for playbook in ("approve", "execute", "records", "resume")),
+    Case("emptied", "execute", {"record": OPEN}, (f"{OPEN} holds no event", "Restore the file"), content(""), state=""),
+    Case("not JSON", "execute", {"record": OPEN}, (f"{OPEN} is damaged at line 1", "not a JSON object", "Restore the file"), content("once upon a time\n"), state=""),
+    Case("an event lacks keys", "execute", {"record": OPEN}, (f"{OPEN} is damaged at event 1", "it lacks seq"), content("{}\n"), state=""),
     Case("copied from another number", "execute", {"record": "0003"}, ("it was copied from elsewhere",), moved),
     Case("list with a damaged record", "records", {}, (f"do not verify: {OPEN}", f"{ADVICE}   closed", f"{OPEN}   damaged", "backup"), EDITED, state=""),
     Case("approval for another plan", "execute", {"record": OPEN}, ("approval in record 0002 is for the digest 00000000",), followed_by(("approved", {"digest": "0" * 64})), state="approved"),
@@ -143,7 +141,8 @@ CASES = [
     Case("skip all tags", "execute", {"record": OPEN}, (), arguments=("--skip-tags", "all")),
     Case("only some tags", "execute", {"record": OPEN}, (), arguments=("--tags", "execute")),
     Case("check mode", "execute", {"record": OPEN}, ("never approved",), arguments=("--check", "--diff")),
-    *(Case(f"forged {name}", "execute", {"record": OPEN, name: value}, (), state="proposed") for name, value in FORGED.items()),
+    Case("forged state", "execute", {"record": OPEN, "execution_found": FORGED["execution_found"]}, ("Record 0002 is proposed",)),
+    Case("forged failure of the proof", "execute", {"record": OPEN, "execution_applied": {"state": "proposed"}, "execution_proven": {"undo_needed": True}}, ("never approved",)),
     Case("forged answer", "approve", {"record": OPEN, "approval_answer": {"user_input": "approve {digest}"}}, ()),
     Case("forged terminal and answer", "approve", {"record": OPEN, "approval_shown": {"state": "proposed", "person_present": True, "question": "?"}, "approval_answer": {"user_input": "approve {digest}"}}, ()),
     Case("forged everything", "execute", {"record": OPEN, **FORGED}, ("Record 0002 is proposed",)),
@@ -158,22 +157,19 @@ HARMLESS = ("start at the task that applies", "start at the end", "skip all tags
 class Stage:
     kubectl: Kubectl
     ansible: Ansible
-    futures: dict[str, Future[tuple[Run, Path]]] = field(default_factory=dict)
+    futures: dict[Case, Future[tuple[Run, Path]]]
 
 
 @pytest.fixture(scope="module")
 def stage(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A record without a plan and one with, and all chosen cases begun at once on copies of them."""
-    chosen = [item.callspec.params["case"] for item in request.session.items if item.module is request.module and "case" in getattr(getattr(item, "callspec", None), "params", {})]  # type: ignore[attr-defined]
-    with namespace(cluster, "records") as kubectl, ThreadPoolExecutor(4) as pool:
+    with namespace(cluster, "records") as kubectl:
         kubectl.apply(hungry(cluster, "web"), deployment(cluster, "api", "echo 'Error: DATABASE_URL is required'; exit 1"))
         wait("two failing pods", lambda: all(reasons(kubectl.pods().get(app, [{}])[0]) & {reason} for app, reason in (("web", "OOMKilled"), ("api", "Error"))))
         ansible = Ansible(tmp_path_factory.mktemp("stage"))
         ansible("diagnose", namespace=kubectl.namespace).ok()
         assert (ansible.state(ADVICE), ansible.state(OPEN)) == ("closed", "proposed")
-        found = Stage(kubectl, ansible)
-        found.futures = {case.name: pool.submit(call, case, ansible, tmp_path_factory.mktemp("case")) for case in chosen}
-        yield found
+        yield Stage(kubectl, ansible, begin(request, "case", lambda case: call(case, ansible, tmp_path_factory.mktemp("case"))))
 
 
 def call(case: Case, staged: Ansible, directory: Path) -> tuple[Run, Path]:
@@ -190,9 +186,9 @@ def call(case: Case, staged: Ansible, directory: Path) -> tuple[Run, Path]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_refused(case: Case, stage: Stage) -> None:
-    run, records = stage.futures[case.name].result()
+    run, records = stage.futures[case].result()
     (run.ok if case.name in HARMLESS else lambda: run.refused(*case.says))()
-    expected = "expired" if case.name == "too late" else case.state
+    expected = "expired" if case.name in ("too late", "approval that is over") else case.state
     if expected:
         assert state(events(records / f"{OPEN}.jsonl")) == expected
     assert not list(records.glob("*.part")) and not list(records.glob("*.new"))

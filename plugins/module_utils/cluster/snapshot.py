@@ -25,6 +25,7 @@ LOG_LINES = 200
 LOG_BYTES = 64 * 1024
 _PARALLEL = 12
 _MOST_LOGS = 60  # beyond that, replicas of one workload say the same
+_NO_LOG = "unable to retrieve container logs for "  # what the kubelet answers, with status 200, for a log that is gone
 _LOG_TIMEOUT = 10.0  # seconds: a node that is down must not hold up the rest
 
 Snapshot = dict[str, Any]
@@ -159,7 +160,8 @@ def _logs(api: Api, pod: dict[str, Any], container: str) -> tuple[str, dict[str,
     for which, previous in (("current", "false"), ("previous", "true")):
         query = {"container": container, "previous": previous, "tailLines": LOG_LINES, "limitBytes": LOG_BYTES, "timestamps": "true"}
         try:
-            texts[which] = api.text(path, query, timeout=_LOG_TIMEOUT)
+            text = api.text(path, query, timeout=_LOG_TIMEOUT)
+            texts[which] = "" if text.startswith(_NO_LOG) else text
         except Unreachable as error:
             texts[which] = ""
             notes.append(error.message)

@@ -56,6 +56,8 @@ def analyse(snapshot: dict[str, Any], workload: str = "", pod: str = "") -> tupl
 def _judge_pod(view: View, pod: Object, evidence: Evidence) -> Finding | None:
     if "deletionTimestamp" in pod["metadata"] or pod.get("status", {}).get("phase") == "Succeeded":
         return None
+    if _is_complete(view.workload(pod)):
+        return None  # what a job tried before it succeeded is history
     finding = next((finding for rule in POD_RULES if (finding := rule(view, pod, evidence))), None)
     finding = finding or next(
         (finding for container in containers(view, pod) for rule in CONTAINER_RULES if (finding := rule(container, evidence))), None
@@ -72,9 +74,9 @@ def _judge_controllers(view: View, workload: str, evidence: Evidence) -> list[Fi
     for name in _FOLDED_CONTROLLERS:
         for controller in view.objects.get(name, []):
             finding = next((finding for rule in CONTROLLER_RULES if (finding := rule(view, controller, evidence))), None)
-            top = view.owner(controller) or controller
-            if finding and (not workload or _named(top) == _normal(workload)):
-                finding.object = _reference(top)
+            above = view.chain(controller)
+            if finding and (not workload or _normal(workload) in map(_named, above)):
+                finding.object = _reference(above[-1])
                 found.append(finding)
     return found
 
@@ -88,6 +90,8 @@ def _fold(view: View, found: list[Finding]) -> list[Finding]:
         if known is not finding:
             known.pods += finding.pods
             known.evidence += [one for one in finding.evidence if one not in known.evidence]
+            if "finished" in known.details:
+                known.details["finished"] = max(known.details["finished"], finding.details["finished"])
     for finding in folded.values():
         ready = sum(1 for pod in view.pods_of(view_object(view, finding)) if _is_ready(pod))
         finding.severity = "warning" if ready else "critical"
@@ -126,7 +130,7 @@ def _pods(view: View, workload: str, pod: str) -> list[Object]:
     if wanted not in known:
         near = ", ".join(sorted(known)[:8])
         raise NotFound(f"There is no workload {workload} in the namespace.", f"Its workloads: {near or 'none'}. Check the option workload.")
-    return [one for one in everything if _named(view.workload(one)) == wanted]
+    return [one for one in everything if wanted in map(_named, view.chain(one)[1:])]
 
 
 def _normal(workload: str) -> str:
@@ -147,6 +151,11 @@ def _named(item: Object) -> str:
 def _reference(item: Object) -> dict[str, str]:
     metadata = item["metadata"]
     return {"kind": item["kind"], "namespace": metadata.get("namespace", ""), "name": metadata["name"]}
+
+
+def _is_complete(workload: Object) -> bool:
+    conditions = workload.get("status", {}).get("conditions") or []
+    return workload["kind"] == "Job" and any(one["type"] == "Complete" and one["status"] == "True" for one in conditions)
 
 
 def _is_ready(pod: Object) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, View, event_evidence, event_time
@@ -38,8 +39,10 @@ _PULL_CAUSES = (
         "Use an image and tag that exist, or return to the revision that ran.",
     ),
 )
+_NAMES = re.compile(r'\\?"[^"]*"|https?://\S+')
 _MISSING_OBJECT = re.compile(r'(?i)\b(?P<kind>configmap|secret)s? "(?P<name>[^"]+)" (?:is )?not found')
 _MISSING_KEY = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>ConfigMap|Secret) (?P<name>\S+)")
+_MISSING_VOLUME_KEY = re.compile(r'for volume "(?P<volume>[^"]+)" : .*references non-existent (?:config|secret) key: (?P<key>\S+)')
 
 
 def image(container: Container, evidence: Evidence) -> Finding | None:
@@ -63,7 +66,7 @@ def image(container: Container, evidence: Evidence) -> Finding | None:
             "Load the image onto the node, or use imagePullPolicy IfNotPresent.",
         )
     else:
-        code, what, fix = _pull_cause(message)
+        code, what, fix = _pull_cause(message, name)
     ids = [
         evidence.add(container.source(), "", f"waiting: {reason}: {container.waiting.get('message') or ''}"),
         *event_evidence(evidence, telling),
@@ -80,8 +83,9 @@ def image(container: Container, evidence: Evidence) -> Finding | None:
     )
 
 
-def _pull_cause(message: str) -> tuple[str, str, str]:
+def _pull_cause(message: str, name: str) -> tuple[str, str, str]:
     # what the registry answered stands last in the message; "not found" of a token server is still a refusal
+    message = _NAMES.sub("", message).replace(name, "")  # an image may be called tls-proxy:401
     for code, pattern, what, fix in _PULL_CAUSES:
         if pattern.search(message):
             return code, what, fix
@@ -99,17 +103,7 @@ def reference(container: Container, evidence: Evidence) -> Finding | None:
     ]
     key, missing = _MISSING_KEY.search(message), _MISSING_OBJECT.search(message)
     if key:
-        name = key["name"].rpartition("/")[2]
-        return Finding(
-            code="ConfigKeyMissing",
-            container=container.name,
-            evidence=ids,
-            details={},
-            title=f"container {container.name} needs the key {key['key']}, which {key['kind']} {name} does not hold",
-            root_cause=f"{key['kind']} {name} exists but has no key {key['key']}, so container {container.name} cannot be created.",
-            suggested_fix=f"Add the key {key['key']} to {key['kind']} {name}, correct the reference, or mark it optional.",
-            expected_outcome="The container is created by itself once the key is there.",
-        )
+        return _missing_key(key["key"], key["kind"], key["name"].rpartition("/")[2], f"container {container.name}", container.name, ids)
     if missing:
         return _missing_object(missing["kind"], missing["name"], f"container {container.name}", container.name, ids)
     if waiting["reason"] == "CreateContainerError":
@@ -126,15 +120,42 @@ def reference(container: Container, evidence: Evidence) -> Finding | None:
     )
 
 
-def volume(view: View, pod: dict, evidence: Evidence) -> Finding | None:  # type: ignore[type-arg]
-    """A pod that waits for a volume whose ConfigMap or Secret does not exist."""
-    if pod.get("status", {}).get("phase") != "Pending":
-        return None
+def volume(view: View, pod: dict[str, Any], evidence: Evidence) -> Finding | None:
+    """A pod that waits for a volume whose ConfigMap or Secret, or a key of it, does not exist."""
     events = view.events(pod, "FailedMount")
-    missing = next((match for event in reversed(events) if (match := _MISSING_OBJECT.search(event.get("message", "")))), None)
-    if missing is None or view.age(event_time(events[-1])) > 600:
+    if pod.get("status", {}).get("phase") != "Pending" or not events or view.age(event_time(events[-1])) > 600:
         return None
-    return _missing_object(missing["kind"], missing["name"], "a volume of the pod", "", event_evidence(evidence, events))
+    for event in reversed(events):
+        message = event.get("message", "")
+        missing, key = _MISSING_OBJECT.search(message), _MISSING_VOLUME_KEY.search(message)
+        if missing:
+            return _missing_object(missing["kind"], missing["name"], "a volume of the pod", "", event_evidence(evidence, events))
+        if key:
+            return _missing_key(key["key"], *_source(pod, key["volume"]), f"volume {key['volume']}", "", event_evidence(evidence, events))
+    return None
+
+
+def _source(pod: dict[str, Any], name: str) -> tuple[str, str]:
+    """(kind, name) of what a volume is made of."""
+    volume_: dict[str, Any] = next((one for one in pod["spec"].get("volumes", []) if one["name"] == name), {})
+    if "configMap" in volume_:
+        return "ConfigMap", str(volume_["configMap"].get("name"))
+    if "secret" in volume_:
+        return "Secret", str(volume_["secret"].get("secretName"))
+    return "a source", f"of volume {name}"
+
+
+def _missing_key(key: str, kind: str, name: str, who: str, container: str, ids: list[str]) -> Finding:
+    return Finding(
+        code="ConfigKeyMissing",
+        container=container,
+        evidence=ids,
+        details={},
+        title=f"{who} needs the key {key}, which {kind} {name} does not hold",
+        root_cause=f"{kind} {name} exists but has no key {key}, so {who} cannot be created.",
+        suggested_fix=f"Add the key {key} to {kind} {name}, correct the reference, or mark it optional.",
+        expected_outcome="It is created by itself once the key is there.",
+    )
 
 
 def _missing_object(kind: str, name: str, who: str, container: str, ids: list[str]) -> Finding:

@@ -15,20 +15,27 @@ _FATAL = re.compile(
     r" such|denied|refused|not found|invalid|missing|required|failed|failure|error)\b|Error:"
 )
 _HARMLESS = re.compile(
-    r"(?i)\b(?:0 errors?|no errors?|error[_ ]?(?:page|log|rate)|without error|errors?=0)\b|\b(?:level=|\[)?(?:info|debug|trace)\b"
+    r"(?i:\b(?:0 errors?|no errors?|error[_ ]?(?:page|log|rate)|without error|errors?=0)\b)"
+    r"|\b(?:INFO|DEBUG|TRACE)\b|(?i:(?:^|[\[|]|\blevel[\"']?\s*[=:]\s*[\"']?)(?:info|debug|trace)\b)"
 )
 _TRACEBACK = "Traceback (most recent call last)"
+_HOST = r"(?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*)"
+_SOURCE_FILE = r"(?!\S*\.(?:go|py|js|ts|rb|java|kt|cs|php|rs)\b)"
 _DEPENDENCY = (
+    # Go: dial tcp 10.0.0.1:5432: connect: ..., dial tcp: lookup db on 10.96.0.10:53: no such host
     re.compile(
-        r"(?i)dial tcp (?:lookup )?(?P<host>[a-z0-9][a-z0-9.-]*?)(?::(?P<port>\d+))?(?: on [^:]+:\d+)?: .*(?:refused|no such"
-        r" host|timeout|unreachable)"
+        r"(?i)dial tcp:? (?:lookup )?(?P<host>[a-z0-9][a-z0-9.-]*?)(?::(?P<port>\d+))?(?: on [^:]+:\d+)?: .*(?:refused|no such"
+        r" host|timeout|unreachable|server misbehaving)"
     ),
+    # libpq: server at "db" (10.96.1.2), port 5432 failed, host name "db"; MySQL: server on 'db' (111)
+    re.compile(rf"(?i)(?:server at|server on|host name) [\"']{_HOST}(?::(?P<port>\d+))?[\"'](?: \([^)]*\), port (?P<port_>\d+))?"),
     re.compile(
-        r"(?i)(?:connect(?:ion)?|connecting|reach|resolve|lookup|contact)[^\n]*?\b(?P<host>[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*)(?::(?P<port>\d{2,5}))\b"
+        r"(?i)(?:could not resolve|bad address|unknown host|UnknownHostException|can't resolve|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|no such"
+        rf" host:?):?\s*(?:host:?)?\s*'?{_HOST}(?::(?P<port>\d+))?"
     ),
+    # anything that could not connect to host:port
     re.compile(
-        r"(?i)(?:could not resolve|bad address|unknown host|can't resolve|getaddrinfo (?:ENOTFOUND|EAI_AGAIN)|no such"
-        r" host:?)\s*(?:host:?)?\s*'?(?P<host>[a-z][a-z0-9.-]*)(?::(?P<port>\d+))?"
+        rf"(?i)(?:connect(?:ion)?|connecting|reach|resolve|lookup|contact)[^\n]*?(?:(?<=//)|(?<![\w./-])){_SOURCE_FILE}{_HOST}:(?P<port>\d{{2,5}})\b"
     ),
 )
 _LONGEST = 2000  # characters of one line that are looked at
@@ -69,6 +76,7 @@ def dependency(text: str) -> tuple[str, int] | None:
     """(host, port or 0) of another service that a line says it could not reach."""
     for pattern in _DEPENDENCY:
         match = pattern.search(text)
-        if match and match.group("host").lower() not in ("localhost", "to", "host"):
-            return match.group("host"), int(match.group("port") or 0)
+        if match and match["host"].lower() not in ("localhost", "to", "host"):
+            found = match.groupdict()
+            return match["host"], int(found.get("port") or found.get("port_") or 0)
     return None

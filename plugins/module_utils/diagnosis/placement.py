@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, event_evidence
 
-_INSUFFICIENT = re.compile(r"(?P<nodes>\d+) Insufficient (?P<resource>[a-z0-9./-]+)")
+_INSUFFICIENT = re.compile(r"(?P<nodes>\d+) Insufficient (?P<resource>[a-z0-9./-]*[a-z0-9])")
 _REASONS = (
     (
         "had untolerated taint",
@@ -78,8 +78,8 @@ def unschedulable(view: View, pod: dict[str, Any], evidence: Evidence) -> Findin
                 expected_outcome="The pod is scheduled and starts.",
             )
     what, fix = next(
-        ((what, fix) for words, what, fix in _REASONS if words in message),
-        (message[:200] or "the scheduler gave no reason", "Read the scheduler's message."),
+        ((what, fix) for words, what, fix in _REASONS if words.lower() in message.lower()),
+        (message[:200].rstrip(". ") or "the scheduler gave no reason", "Read the scheduler's message."),
     )
     return Finding(
         code="SchedulingGated" if condition.get("reason") == "SchedulingGated" else "Unschedulable",

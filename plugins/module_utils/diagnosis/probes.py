@@ -21,7 +21,11 @@ def liveness(container: Container, evidence: Evidence) -> Finding | None:
         restarted = container.restarts > 0 and container.terminated
         if not failed or not restarted or container.view.age(event_time(failed[-1])) > RECENT:
             continue
-        killing = [event for event in container.view.events(container.pod, "Killing") if "probe" in event.get("message", "")]
+        killing = [
+            event
+            for event in container.view.events(container.pod, "Killing")
+            if f"{kind.lower()} probe" in event.get("message", "") and _about(container, event)
+        ]
         if not killing:
             continue
         probe = container.spec.get(f"{kind.lower()}Probe") or {}
@@ -84,12 +88,17 @@ def target(probe: dict[str, Any]) -> str:
 
 
 def _failures(container: Container, kind: str) -> list[dict[str, Any]]:
-    path = f"{{{container.name}}}"
     return [
         event
         for event in container.view.events(container.pod, "Unhealthy")
-        if event.get("message", "").startswith(f"{kind} probe") and path in event.get("involvedObject", {}).get("fieldPath", path)
+        if event.get("message", "").startswith(f"{kind} probe") and _about(container, event)
     ]
+
+
+def _about(container: Container, event: dict[str, Any]) -> bool:
+    """Whether an event about a pod is about this container of it."""
+    path = f"{{{container.name}}}"
+    return path in event.get("involvedObject", {}).get("fieldPath", path)
 
 
 def _said(events: list[dict[str, Any]]) -> str:

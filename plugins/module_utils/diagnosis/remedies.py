@@ -64,7 +64,9 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
     if workload["kind"] not in _TEMPLATE_KINDS:
         return None, f"the pod template of a {workload['kind'].lower()} cannot be changed; change the memory limit where it is created"
     desired = copy.deepcopy(workload)
-    container = next(one for one in _all_containers(desired) if one["name"] == finding.container)
+    container = next((one for one in _all_containers(desired) if one["name"] == finding.container), None)
+    if container is None:
+        return None, f"container {finding.container} is not in the template; change its memory limit where it is injected (an admission webhook)"
     resources = container.get("resources", {})
     old = resources.get("limits", {}).get("memory")
     if not old:
@@ -84,18 +86,19 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
             ),
         )
     cap, whose = _memory_ceiling(view, workload, bounds)
-    new = min(_next_step(amount(old)), cap)
+    new = min(_next_step(amount(old)), cap // 2**20 * 2**20)  # in whole Mi, and never above the bound
     if new <= amount(old):
         return (
             None,
             (
-                f"the memory limit of {old} is already at the highest allowed value ({memory(cap)}, {whose}); look for a leak, or raise"
+                f"the memory limit of {old} is already at the highest allowed value ({memory(cap // 2**20 * 2**20)}, {whose}); look for a leak, or raise"
                 " memory_limit_max deliberately"
             ),
         )
     resources["limits"]["memory"] = memory(new)
     notes = []
-    if resources.get("requests", {}).get("memory") == old:
+    request = resources.get("requests", {}).get("memory")
+    if request and amount(request) == amount(old):
         resources["requests"]["memory"] = memory(new)
         notes.append("the request is raised with the limit, because they were equal (QoS class of the pod)")
     refusal = _quota_refuses(view, workload, new - amount(old))
@@ -137,7 +140,8 @@ def undo_rollout(view: View, finding: Finding, workload: Object, bounds: Bounds)
     change = plans.patch_change("C1", workload, desired)
     if not change["outcome"]:
         return None, f"revision {_revision(chosen)} of {name} has the same template as the newest"
-    if _literal_secrets(workload["spec"]["template"]) != _literal_secrets(template) or _carries_secret(change["patch"]):
+    secrets, others = _literal_secrets(workload["spec"]["template"]), _literal_secrets(template)
+    if secrets != others or _carries_secret(change["patch"], {value for _container, _name, value in secrets}):
         return (
             None,
             (
@@ -253,7 +257,8 @@ def _quota_refuses(view: View, workload: Object, more: float) -> str:
         if quota["metadata"]["namespace"] != workload["metadata"].get("namespace"):
             continue
         hard, used = quota.get("status", {}).get("hard", {}), quota.get("status", {}).get("used", {})
-        needed = more * workload["spec"].get("replicas", 1)
+        pods = workload.get("status", {}).get("desiredNumberScheduled", 1) if workload["kind"] == "DaemonSet" else workload["spec"].get("replicas", 1)
+        needed = more * pods
         if "limits.memory" in hard and amount(used.get("limits.memory", "0")) + needed > amount(hard["limits.memory"]):
             return (
                 f"ResourceQuota {quota['metadata']['name']} allows {hard['limits.memory']} of memory limits,"
@@ -297,18 +302,18 @@ def _literal_secrets(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
     }
 
 
-def _carries_secret(operations: list[dict[str, Any]]) -> bool:
-    """Whether a patch would write a literal secret into the plan, by the names and the values that it holds."""
-    return any(_holds_secret(operation["path"].rpartition("/")[2], operation.get("value")) for operation in operations)
+def _carries_secret(operations: list[dict[str, Any]], known: set[str]) -> bool:
+    """Whether a patch would write a literal secret into the plan: one of the known values, or what looks like one by name or value."""
+    return any(_holds_secret(operation["path"].rpartition("/")[2], operation.get("value"), known) for operation in operations)
 
 
-def _holds_secret(name: str, value: Any) -> bool:
+def _holds_secret(name: str, value: Any, known: set[str]) -> bool:
     if isinstance(value, dict):
         named: bool = isinstance(value.get("name"), str) and holds_secret(value["name"], value.get("value"))
-        return named or any(_holds_secret(key, one) for key, one in value.items() if key not in _REFERENCES)
+        return named or any(_holds_secret(key, one, known) for key, one in value.items() if key not in _REFERENCES)
     if isinstance(value, list):
-        return any(_holds_secret("", one) for one in value)
-    return bool(isinstance(value, str) and name not in _REFERENCES and holds_secret(name, value))
+        return any(_holds_secret("", one, known) for one in value)
+    return isinstance(value, str) and (value in known or (name not in _REFERENCES and holds_secret(name, value)))
 
 
 def _reaches(service: Object, host: str, workload: Object) -> bool:
@@ -319,17 +324,19 @@ def _reaches(service: Object, host: str, workload: Object) -> bool:
 
 def _ready_since(view: View, service: Object) -> str:
     """Since when the first ready pod behind a Service has been ready; empty where it has no ready endpoint."""
+    namespace = service["metadata"]["namespace"]
     names = {
         endpoint.get("targetRef", {}).get("name")
         for endpoints in view.objects.get("endpointslices", [])
         if endpoints["metadata"].get("labels", {}).get("kubernetes.io/service-name") == service["metadata"]["name"]
+        and endpoints["metadata"]["namespace"] == namespace
         for endpoint in endpoints.get("endpoints") or []
         if endpoint.get("conditions", {}).get("ready")
     }
     times = [
         condition.get("lastTransitionTime") or clock.stamp(view.now)
         for pod in view.objects["pods"]
-        if pod["metadata"]["name"] in names
+        if pod["metadata"]["name"] in names and pod["metadata"]["namespace"] == namespace
         for condition in pod.get("status", {}).get("conditions", [])
         if condition["type"] == "Ready" and condition["status"] == "True"
     ]

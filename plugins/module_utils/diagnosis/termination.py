@@ -12,20 +12,31 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, event_evidence
 
 RECENT = 3600.0  # seconds: an end that lies further back than this, in a container that is ready again, is history
-_NOT_FOUND = re.compile(r"executable file not found|no such file or directory", re.IGNORECASE)
+SETTLED = 600.0  # seconds: a run that has lasted twice the longest back-off is not part of a crash loop
+# what the runtime says of the command itself; mounts and working directories have other words before "no such file"
+_NOT_FOUND = re.compile(r'exec: "(?P<command>[^"]*)": (?:executable file not found|stat [^:]*: no such file)', re.IGNORECASE)
+_NOT_EXECUTABLE = re.compile(r'exec: "(?P<command>[^"]*)": (?:permission denied|is a directory|exec format error)', re.IGNORECASE)
+_SHELL_NOT_FOUND = re.compile(r"[\"']?(?P<command>[^\s:\"']+)[\"']?: (?:command )?(?:not found|No such file)")
 _SIGNALS = {129: "SIGHUP", 130: "SIGINT", 132: "SIGILL", 134: "SIGABRT", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 
 
 def ended_badly(container: Container) -> bool:
-    """Whether a container is down, or was down lately and more than once."""
+    """Whether a container is down, or was down lately and more than once. An out-of-memory kill counts whatever the exit code."""
     ended = container.terminated
     if not ended:
         return False
     if container.init and container.status.get("state", {}).get("terminated", {}).get("exitCode") == 0:
         return False
-    if container.running and container.ready:
-        return container.view.age(ended.get("finishedAt")) < RECENT and (ended.get("reason") == "OOMKilled" or container.restarts >= 2)
-    return ended.get("exitCode") != 0 or container.waiting.get("reason") == "CrashLoopBackOff"
+    pod, above = container.pod, container.view.owner(container.pod)
+    if pod.get("status", {}).get("phase") == "Failed" and above is not None and above["kind"] != "Job":
+        return container.view.age(ended.get("finishedAt")) < RECENT  # evicted, say: its controller has replaced it
+    killed_for_memory = ended.get("reason") == "OOMKilled"
+    failed = killed_for_memory or ended.get("exitCode") != 0
+    if container.running:
+        age = container.view.age(ended.get("finishedAt"))
+        just_now = not container.ready and age < SETTLED
+        return failed and age < RECENT and (killed_for_memory or container.restarts >= 2 or just_now)
+    return failed or container.waiting.get("reason") == "CrashLoopBackOff"
 
 
 def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
@@ -46,8 +57,8 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
             details={"limit": limit},
             title=f"container {container.name} is killed because it needs more than its memory limit of {limit}",
             root_cause=(
-                f"The kernel killed container {container.name} (OOMKilled, exit code 137) when it used more memory than its limit of"
-                f" {limit}; it has restarted {container.restarted}."
+                f"The kernel killed container {container.name} (OOMKilled, exit code {container.terminated.get('exitCode')}) when it used"
+                f" more memory than its limit of {limit}; it has restarted {container.restarted}."
             ),
             suggested_fix=(
                 "Raise the memory limit by a bounded step; if it is killed again at a higher limit, look for a leak before raising it"
@@ -63,8 +74,8 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
         details={},
         title=f"container {container.name} has no memory limit and was killed because its node ran out of memory",
         root_cause=(
-            f"The kernel killed container {container.name} (OOMKilled, exit code 137). It has no memory limit, so the memory of node {node}"
-            " or of the whole pod was exhausted."
+            f"The kernel killed container {container.name} (OOMKilled, exit code {container.terminated.get('exitCode')}). It has no memory"
+            f" limit, so the memory of node {node} or of the whole pod was exhausted."
         ),
         suggested_fix="Set a memory request and limit that fit what it needs, and find what else uses the node's memory.",
         expected_outcome="The scheduler places the pod where its memory is available, and a leak stops at its own limit.",
@@ -79,8 +90,14 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
         "CreateContainerError",
     )
     code = ended.get("exitCode")
-    if not container.ready and never_started and _NOT_FOUND.search(message):
-        what = "The command is not in the image: the runtime could not start it."
+    refused = never_started and not container.ready
+    found = (_NOT_FOUND.search(message) or _NOT_EXECUTABLE.search(message)) if refused else None
+    if found:
+        what = (
+            "The command is not in the image: the runtime could not start it."
+            if _NOT_FOUND.search(message)
+            else "The command is in the image, but it cannot be executed: the runtime could not start it."
+        )
     elif ended_badly(container) and code in (126, 127):
         what = {127: "The shell did not find a command (exit code 127).", 126: "A command exists but may not be executed (exit code 126)."}[
             code
@@ -92,8 +109,8 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
     if line and not never_started:
         ids.append(_log_evidence(container, evidence, line))
     command = [*container.spec.get("command", []), *container.spec.get("args", [])]
-    detail = re.search(r'exec: "?([^":]+)"?:|([^\s:]+): (?:not found|No such file)', f"{message} {line.text if line else ''}")
-    missing = next((group for group in detail.groups() if group), "") if detail else ""
+    found = found or _SHELL_NOT_FOUND.search(line.text if line else "")
+    missing = found["command"] if found else ""
     return Finding(
         code="CommandNotFound",
         container=container.name,
@@ -145,7 +162,7 @@ def application_error(container: Container, evidence: Evidence) -> Finding | Non
         ids.append(_log_evidence(container, evidence, line))
     ids += event_evidence(evidence, container.view.events(container.pod, "BackOff"))
     how = f"exit code {code}" + (f" ({_SIGNALS[code]})" if code in _SIGNALS else "")
-    said = f"; its log says: {line.text[:200]}" if line else "; its log is empty"
+    said = f"; its log says: {line.text[:200]}" if line else "; no line of its log could be read"
     return Finding(
         code="AppCrash",
         container=container.name,
@@ -160,7 +177,9 @@ def application_error(container: Container, evidence: Evidence) -> Finding | Non
 
 
 def main_process_ends(container: Container, evidence: Evidence) -> Finding | None:
-    if container.init or container.waiting.get("reason") != "CrashLoopBackOff" or container.terminated.get("exitCode") != 0:
+    ended = container.status.get("state", {}).get("terminated")  # between two runs, before the back-off is written
+    again = bool(ended) and container.restarts >= 1 and container.pod["spec"].get("restartPolicy", "Always") == "Always"
+    if container.init or container.terminated.get("exitCode") != 0 or not (again or container.waiting.get("reason") == "CrashLoopBackOff"):
         return None
     return Finding(
         code="MainProcessEnds",

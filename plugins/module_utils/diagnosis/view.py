@@ -57,12 +57,16 @@ class View:
                 return self._by_uid.get(reference["uid"])
         return None
 
+    def chain(self, item: Object) -> list[Object]:
+        """An object, its controller, the controller of that, and so on."""
+        chain = [item]
+        while (above := self.owner(chain[-1])) is not None:
+            chain.append(above)
+        return chain
+
     def workload(self, pod: Object) -> Object:
         """The top of a pod's owner chain: its Deployment, StatefulSet, DaemonSet, Job, ReplicaSet, or the pod itself."""
-        top = pod
-        while (above := self.owner(top)) is not None:
-            top = above
-        return top
+        return self.chain(pod)[-1]
 
     def pods_of(self, workload: Object) -> list[Object]:
         uid = workload["metadata"]["uid"]

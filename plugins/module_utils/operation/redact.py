@@ -67,10 +67,12 @@ def _is_secret(match: re.Match[str]) -> bool:
         return False
     if match["sign"] == "=":
         return not (name == "pwd" and value.startswith("/")) and not (name == "tokens" and value.isdigit())
-    if match["quote"]:
+    if match["quote"] and value[0] in "\"'":
         return True
     if match.string[: match.start()].endswith("/"):
-        return False  # /etc/passwd: Permission denied, shop/auth:1.4
+        return False  # /etc/passwd: Permission denied, "/etc/passwd": is a directory, shop/auth:1.4
+    if match["quote"]:
+        return True
     if not match["gap"]:
         return name != "auth" and _looks_random(value)
     return name.rstrip("s") not in _PROSE or not _SENTENCE.match(match.string, match.end()) or _looks_random(value)

@@ -68,6 +68,7 @@ Error: Cannot find module 'express'
 Caused by: java.net.ConnectException: Connection refused
 FATAL:  password authentication failed for user "app"
 sh: /etc/passwd: Permission denied
+exec: "/etc/passwd": permission denied: unknown
 cat: /run/secrets/token: No such file or directory
 cat: can't open '/etc/ssl/private/key.pem': Permission denied
 SyntaxError: Unexpected token } in JSON at position 12
