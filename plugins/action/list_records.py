@@ -34,7 +34,9 @@ class ActionModule(Action):
         waiting = [one for one in result["records"] if one["state"] == "proposed"]
         if waiting and not options["record"]:
             say([(f"next: {waiting[0]['next']}", "bright cyan")])
-        error = RecordDamaged(f"Records that do not verify: {', '.join(damaged)}.", "Restore their files from a backup; the others are not affected.")
+        error = RecordDamaged(
+            f"Records that do not verify: {', '.join(damaged)}.", "Restore their files from a backup; the others are not affected."
+        )
         if options["result_file"]:
             document = report.result("records", {}, [], store, [], str(error) if damaged else "")
             rows = result["records"]

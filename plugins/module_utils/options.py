@@ -53,5 +53,8 @@ def connections(options: Mapping[str, Any]) -> tuple[Callable[[], Api], Callable
 def _executor(options: Mapping[str, Any]) -> dict[str, Any]:
     checked = ArgumentSpecValidator(CONNECTION).validate(dict(options))
     if checked.error_messages:
-        raise BadInput(f"executor: {'; '.join(checked.error_messages)}.", "It takes the connection options of kubernetes.core: kubeconfig, context, host, api_key...")
+        raise BadInput(
+            f"executor: {'; '.join(checked.error_messages)}.",
+            "It takes the connection options of kubernetes.core: kubeconfig, context, host, api_key...",
+        )
     return {name: value for name, value in checked.validated_parameters.items() if value is not None}

@@ -37,7 +37,9 @@ class Row(NamedTuple):
 
 def main() -> int:
     found = running()
-    cold = measure(lambda: subprocess.run([sys.executable, "-m", "tests.cluster", "up"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL), 1)
+    cold = measure(
+        lambda: subprocess.run([sys.executable, "-m", "tests.cluster", "up"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL), 1
+    )
     cluster = running()
     assert cluster is not None
     environment = surroundings(cluster)
@@ -49,7 +51,9 @@ def main() -> int:
             rows += engine(environment, Path(folder))
             rows += bookkeeping(Path(folder))
         finally:
-            subprocess.run([cluster.kubectl, "delete", "namespace", NAMESPACE, "--wait=false"], env=environment, check=False, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [cluster.kubectl, "delete", "namespace", NAMESPACE, "--wait=false"], env=environment, check=False, stdout=subprocess.DEVNULL
+            )
             if found is None:
                 subprocess.run([sys.executable, "-m", "tests.cluster", "down"], cwd=ROOT, check=True)
     print(table(rows))
@@ -102,12 +106,25 @@ def bookkeeping(folder: Path) -> list[Row]:
     known = [store.load(identifier) for identifier in store.identifiers()]
     events = iter(known)
     rows = [Row("load and verify one record", "-", measure(lambda: store.load(known[0].identifier), 50))]
-    return [*rows, Row("append one event (lock, fsync, PHR)", "-", measure(lambda: store.append(next(events), "refused", {"reason": "benchmark"}), min(5, len(known))))]
+    return [
+        *rows,
+        Row(
+            "append one event (lock, fsync, PHR)",
+            "-",
+            measure(lambda: store.append(next(events), "refused", {"reason": "benchmark"}), min(5, len(known))),
+        ),
+    ]
 
 
 def playbook(environment: dict[str, str], folder: Path, *options: str) -> None:
-    extra = [part for option in (f"target_namespace={NAMESPACE}", f"records_dir={folder / 'history'}", "approval=defer", *options) for part in ("-e", option)]
-    subprocess.run(["ansible-playbook", "aiops.k8s.diagnose", *extra], env=environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    extra = [
+        part
+        for option in (f"target_namespace={NAMESPACE}", f"records_dir={folder / 'history'}", "approval=defer", *options)
+        for part in ("-e", option)
+    ]
+    subprocess.run(
+        ["ansible-playbook", "aiops.k8s.diagnose", *extra], env=environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+    )
 
 
 def measure(work: Callable[[], object], runs: int = RUNS) -> list[float]:
@@ -122,10 +139,16 @@ def measure(work: Callable[[], object], runs: int = RUNS) -> list[float]:
 
 
 def table(rows: list[Row]) -> str:
-    lines = [f"| {'what':52} | limit s | median s |   min s |   max s | runs |", f"| {'-' * 52} | ------: | -------: | ------: | ------: | ---: |"]
+    lines = [
+        f"| {'what':52} | limit s | median s |   min s |   max s | runs |",
+        f"| {'-' * 52} | ------: | -------: | ------: | ------: | ---: |",
+    ]
     for row in rows:
         figures = row.figures
-        lines.append(f"| {row.what:52} | {row.limit:>7} | {statistics.median(figures):8.3f} | {min(figures):7.3f} | {max(figures):7.3f} | {len(figures):4} |")
+        lines.append(
+            f"| {row.what:52} | {row.limit:>7} | {statistics.median(figures):8.3f} | {min(figures):7.3f} | {max(figures):7.3f} |"
+            f" {len(figures):4} |"
+        )
     return "\n".join(lines)
 
 

@@ -105,7 +105,7 @@ def config(image: Image, layers: Sequence[str], machine: str) -> bytes:
             "created": EPOCH,
             "config": {key: value for key, value in container.items() if value},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in layers]},
-            "history": [{"created": EPOCH} for _ in layers],
+            "history": [{"created": EPOCH} for _layer in layers],
         },
         sort_keys=True,
     ).encode()

@@ -95,7 +95,7 @@ def parts(paths: Paths, before: Before | None) -> list[Part]:
         return processes.scan(paths, cgroups.branches())
 
     def kill() -> None:
-        for _ in range(3):  # what was being started while we looked
+        for _attempt in range(3):  # what was being started while we looked
             processes.kill(running())
             if not running():
                 break

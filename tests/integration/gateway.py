@@ -75,7 +75,9 @@ class Gateway:
     @property
     def kubeconfig(self) -> dict[str, Any]:
         return {
-            "apiVersion": "v1", "kind": "Config", "current-context": "gateway",
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "gateway",
             "clusters": [{"name": "gateway", "cluster": {"server": f"http://127.0.0.1:{self._server.server_port}"}}],
             "users": [{"name": "gateway", "user": {"token": "unused"}}],
             "contexts": [{"name": "gateway", "context": {"cluster": "gateway", "user": "gateway"}}],
@@ -107,7 +109,9 @@ class Gateway:
             handler.close_connection = True  # whoever asked is dead: the request is not sent on
             return
         if self._failing and self._failing(handler.command, handler.path):
-            self._answer(handler, 503, json.dumps({"kind": "Status", "code": 503, "reason": "ServiceUnavailable", "message": "the server is going down"}).encode())
+            self._answer(
+                handler, 503, json.dumps({"kind": "Status", "code": 503, "reason": "ServiceUnavailable", "message": "the server is going down"}).encode()
+            )
             return
         upstream = http.client.HTTPSConnection(str(self._upstream.hostname), self._upstream.port, context=self._context, timeout=60)
         headers = {name: value for name, value in handler.headers.items() if name.lower() in _KEPT}

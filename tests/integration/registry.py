@@ -35,7 +35,9 @@ def program() -> str:
             if found:
                 subprocess.run(["dpkg-deb", "-x", str(found[0]), str(paths().cache / PACKAGE)], check=True)
                 return str(cached)
-    raise AssertionError(f"The tests of image pulls need a registry. Put the program {PACKAGE} on PATH (Debian and Ubuntu package it); apt-get said: {done.stderr}")
+    raise AssertionError(
+        f"The tests of image pulls need a registry. Put the program {PACKAGE} on PATH (Debian and Ubuntu package it); apt-get said: {done.stderr}"
+    )
 
 
 @contextmanager
@@ -47,7 +49,10 @@ def registry(directory: Path, password: bool) -> Iterator[str]:
     directory.mkdir(parents=True)
     (directory / "htpasswd").write_text(NOBODY, encoding="ascii")
     settings = {
-        "version": "0.1", "log": {"level": "error"}, "http": {"addr": address}, "storage": {"filesystem": {"rootdirectory": str(directory)}},
+        "version": "0.1",
+        "log": {"level": "error"},
+        "http": {"addr": address},
+        "storage": {"filesystem": {"rootdirectory": str(directory)}},
         **({"auth": {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}} if password else {}),
     }
     (directory / "config.yml").write_text(json.dumps(settings), encoding="utf-8")

@@ -33,7 +33,9 @@ FEATURE = "004-phase-iv-aiops"
 USER_AGENT = "aiops.k8s"
 PLAIN = re.compile(r"^[^\s'\"{}\[\]]+$")
 ESCAPE = re.compile(r"\x1b[\[\]()][0-9;?]*[ -/]*[@-~]")
-LOSES_MEMORY = "dd if=/dev/zero of=/dev/null bs=28M count=1 && exec sleep 1000000"  # dies at 20Mi, lives at 40Mi
+# the container's only process takes 28 MB, so that no child of a shell is killed in its stead: it dies at 20Mi and lives at 40Mi
+LOSES_MEMORY = """exec awk 'BEGIN { cache = sprintf("%14000000s", ""); while (1) system("sleep 3600") }'"""
+STILL_HUNGRY = LOSES_MEMORY.replace("14000000", "30000000")  # dies at 40Mi as well
 
 
 # --- running playbooks ---------------------------------------------------------------------------------------------------
@@ -65,7 +67,10 @@ class Run:
 
 def command(playbook: str, options: Mapping[str, Any], arguments: Sequence[str] = ()) -> list[str]:
     """The command line as a person types it: name=value, and JSON for what is not plain text, which Ansible would split."""
-    given = [f"{name}={value}" if PLAIN.match(str(value)) and not isinstance(value, (dict, list, bool)) else json.dumps({name: value}, default=str) for name, value in options.items()]
+    given = [
+        f"{name}={value}" if PLAIN.match(str(value)) and not isinstance(value, (dict, list, bool)) else json.dumps({name: value}, default=str)
+        for name, value in options.items()
+    ]
     return ["ansible-playbook", f"aiops.k8s.{playbook}", *(part for one in given for part in ("-e", one)), *arguments]
 
 
@@ -91,8 +96,15 @@ class Ansible:
     def run(self, words: Sequence[str], variables: Mapping[str, str] | None = None) -> Run:
         started = time.monotonic()
         done = subprocess.run(
-            list(words), cwd=self.directory, env=environment(TMPDIR=str(self.temporary), **(variables or {})), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, check=False,
+            list(words),
+            cwd=self.directory,
+            env=environment(TMPDIR=str(self.temporary), **(variables or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=240,
+            check=False,
         )
         left = [str(path) for path in self.temporary.rglob("*") if path.is_file()]
         return Run(shlex.join(words), done.returncode, ESCAPE.sub("", done.stdout), time.monotonic() - started, left)
@@ -100,8 +112,14 @@ class Ansible:
     def start(self, playbook: str, variables: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """The same in the background, in a process group of its own, so that it can be killed."""
         return subprocess.Popen(
-            command(playbook, {**self.options, **options}), cwd=self.directory, env=environment(TMPDIR=str(self.temporary), **(variables or {})),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            command(playbook, {**self.options, **options}),
+            cwd=self.directory,
+            env=environment(TMPDIR=str(self.temporary), **(variables or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def decide(self, record: str, decision: str = "approve", **options: Any) -> Run:
@@ -125,7 +143,10 @@ class Ansible:
 def result_of(path: Path) -> dict[str, Any]:
     """The document in a result_file, which has to be as its schema says."""
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    faults = [f"{'/'.join(map(str, fault.absolute_path))}: {fault.message[:300]}" for fault in jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).iter_errors(document)]
+    faults = [
+        f"{'/'.join(map(str, fault.absolute_path))}: {fault.message[:300]}"
+        for fault in jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8"))).iter_errors(document)
+    ]
     assert not faults, f"{path} is not as {SCHEMA.name} says: {faults}"
     return document
 
@@ -243,7 +264,12 @@ def deployment(cluster: Cluster, name: str, script: str, replicas: int = 1, pod:
     main = {"name": name, "image": cluster.image, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", script], **container}
     spec = {"terminationGracePeriodSeconds": 1, "containers": [main], **(pod or {})}
     template = {"metadata": {"labels": {"app": name}}, "spec": spec}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }
 
 
 def hungry(cluster: Cluster, name: str, **more: Any) -> dict[str, Any]:
@@ -254,7 +280,13 @@ def hungry(cluster: Cluster, name: str, **more: Any) -> dict[str, Any]:
 def reasons(pod: Mapping[str, Any]) -> set[str]:
     """Everything that the statuses of a pod's containers say about why they wait or ended."""
     statuses = pod.get("status", {}).get("containerStatuses", [])
-    states = [one[which] for status in statuses for one in (status.get("state", {}), status.get("lastState", {})) for which in ("waiting", "terminated") if which in one]
+    states = [
+        one[which]
+        for status in statuses
+        for one in (status.get("state", {}), status.get("lastState", {}))
+        for which in ("waiting", "terminated")
+        if which in one
+    ]
     return {one.get("reason", "") for one in states}
 
 

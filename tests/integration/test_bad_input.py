@@ -43,23 +43,52 @@ CASES = [
     Case("workload without namespace", {"namespace": None, "workload": "deployment/web"}, ("namespace", "workload")),
     Case("pod and workload", {"workload": "deployment/web", "pod": "web-1"}, ("workload", "pod", "mutually exclusive")),
     # --- the connection
-    Case("unreachable", {"kubeconfig": "{tmp}/kubeconfig"}, ("https://127.0.0.1:1 does not answer", "refused", "Check the server's address"),
-         files={"kubeconfig": "{unreachable}"}),
+    Case(
+        "unreachable",
+        {"kubeconfig": "{tmp}/kubeconfig"},
+        ("https://127.0.0.1:1 does not answer", "refused", "Check the server's address"),
+        files={"kubeconfig": "{unreachable}"},
+    ),
     Case("invalid token", {"host": "{server}", "api_key": "not-a-token", "ca_cert": "{ca}"}, ("401", "token", "expired", "api_key"), NO_CLUSTER),
-    Case("wrong authority", {"host": "{server}", "api_key": "{token}", "ca_cert": "{tmp}/other.pem"}, ("{server}", "certificate", "ca_cert"), NO_CLUSTER,
-         {"other.pem": "{other_ca}"}),
-    Case("authority that is no certificate", {"host": "{server}", "api_key": "{token}", "ca_cert": "{tmp}/other.pem"}, ("{server}", "ca_cert"), NO_CLUSTER, {"other.pem": "x"}),
+    Case(
+        "wrong authority",
+        {"host": "{server}", "api_key": "{token}", "ca_cert": "{tmp}/other.pem"},
+        ("{server}", "certificate", "ca_cert"),
+        NO_CLUSTER,
+        {"other.pem": "{other_ca}"},
+    ),
+    Case(
+        "authority that is no certificate",
+        {"host": "{server}", "api_key": "{token}", "ca_cert": "{tmp}/other.pem"},
+        ("{server}", "ca_cert"),
+        NO_CLUSTER,
+        {"other.pem": "x"},
+    ),
     Case("no authority file", {"host": "{server}", "api_key": "{token}", "ca_cert": "{tmp}/missing.pem"}, ("{tmp}/missing.pem", "ca_cert"), NO_CLUSTER),
     Case("kubeconfig missing", {"kubeconfig": "{tmp}/missing"}, ("kubeconfig {tmp}/missing", "option kubeconfig")),
     Case("kubeconfig missing in the environment", {}, ("kubeconfig /nonexistent/kubeconfig", "K8S_AUTH_KUBECONFIG"), NO_CLUSTER),
-    Case("kubeconfig not YAML", {"kubeconfig": "{tmp}/broken"}, ("kubeconfig {tmp}/broken cannot be used",), files={"broken": "{apiVersion: v1, clusters: ["}),
+    Case(
+        "kubeconfig not YAML", {"kubeconfig": "{tmp}/broken"}, ("kubeconfig {tmp}/broken cannot be used",), files={"broken": "{apiVersion: v1, clusters: ["}
+    ),
     Case("kubeconfig empty", {"kubeconfig": "{tmp}/empty"}, ("kubeconfig {tmp}/empty cannot be used",), files={"empty": ""}),
     Case("kubeconfig is a directory", {"kubeconfig": "{tmp}"}, ("kubeconfig {tmp} cannot be used",)),
     Case("unknown context", {"context": "production"}, ("production", "context")),
-    Case("user without any permission", {"host": "{server}", "api_key": "{token}", "ca_cert": "{ca}"},
-         ("system:serviceaccount:{namespace}:nobody may not read", *(f"list {what} in namespace" for what in ("pods", "events", "replicasets", "deployments"))), NO_CLUSTER),
+    Case(
+        "user without any permission",
+        {"host": "{server}", "api_key": "{token}", "ca_cert": "{ca}"},
+        (
+            "system:serviceaccount:{namespace}:nobody may not read",
+            *(f"list {what} in namespace" for what in ("pods", "events", "replicasets", "deployments")),
+        ),
+        NO_CLUSTER,
+    ),
     # --- the records
-    Case("records_dir below a file", {"records_dir": "{tmp}/file/records"}, ("records_dir {tmp}/file/records", "Not a directory", "-e records_dir=DIR"), files={"file": "x"}),
+    Case(
+        "records_dir below a file",
+        {"records_dir": "{tmp}/file/records"},
+        ("records_dir {tmp}/file/records", "Not a directory", "-e records_dir=DIR"),
+        files={"file": "x"},
+    ),
     Case("records_dir is a file", {"records_dir": "{tmp}/file"}, ("records_dir {tmp}/file", "Not a directory", "-e records_dir=DIR"), files={"file": "x"}),
     Case("records_dir not writable", {"records_dir": "/proc/records"}, ("records_dir /proc/records", "cannot be written", "-e records_dir=DIR")),
     Case("feature with a slash", {"feature": "../elsewhere"}, ("feature is '../elsewhere'", "letters, digits")),
@@ -81,9 +110,17 @@ CASES = [
     Case("policy: not a mapping", {"policy": "strict"}, ("diagnose_policy", "dict")),
     Case("executor: unknown option", {"executor": {"kubekonfig": "/etc/kubeconfig"}}, ("executor", "kubekonfig", "kubeconfig")),
     Case("executor: not a mapping", {"executor": "admin"}, ("diagnose_executor", "dict")),
-    Case("result_file in a missing directory", {"result_file": "{tmp}/missing/result.json"}, ("result_file {tmp}/missing/result.json cannot be written", "No such file or directory")),
+    Case(
+        "result_file in a missing directory",
+        {"result_file": "{tmp}/missing/result.json"},
+        ("result_file {tmp}/missing/result.json cannot be written", "No such file or directory"),
+    ),
     Case("result_file is a directory", {"result_file": "{tmp}"}, ("result_file {tmp} cannot be written", "is a directory")),
-    Case("snapshot_file in a missing directory", {"snapshot_file": "{tmp}/missing/snapshot.json"}, ("snapshot_file {tmp}/missing/snapshot.json cannot be written",)),
+    Case(
+        "snapshot_file in a missing directory",
+        {"snapshot_file": "{tmp}/missing/snapshot.json"},
+        ("snapshot_file {tmp}/missing/snapshot.json cannot be written",),
+    ),
     Case("replay of something else", {"replay": "{tmp}/snapshot.json"}, ("{tmp}/snapshot.json is not a snapshot",), files={"snapshot.json": "{}"}),
     Case("replay of a missing file", {"replay": "{tmp}/missing.json"}, ("snapshot {tmp}/missing.json cannot be read", "option replay")),
 ]
@@ -108,13 +145,19 @@ def texts(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     import certifi
 
     return {
-        "namespace": kubectl.namespace, "server": inside["server"], "ca": str(authority / "ca.pem"), "token": kubectl("create", "token", "nobody").strip(),
-        "unreachable": json.dumps(unreachable), "other_ca": Path(certifi.where()).read_text(encoding="utf-8"),
+        "namespace": kubectl.namespace,
+        "server": inside["server"],
+        "ca": str(authority / "ca.pem"),
+        "token": kubectl("create", "token", "nobody").strip(),
+        "unreachable": json.dumps(unreachable),
+        "other_ca": Path(certifi.where()).read_text(encoding="utf-8"),
     }
 
 
 @pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest, kubectl: Kubectl, texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[Case, Future[tuple[Run, Path]]]:
+def runs(
+    request: pytest.FixtureRequest, kubectl: Kubectl, texts: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[Case, Future[tuple[Run, Path]]]:
     return begin(request, "case", lambda case: call(case, kubectl.namespace, texts, tmp_path_factory.mktemp("case")))
 
 

@@ -42,11 +42,13 @@ class Case:
 
 def line(number: int, old: str, new: str) -> Change:
     """Edit one line of OPEN."""
+
     def change(records: Path) -> None:
         lines = (records / f"{OPEN}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         assert old in lines[number]
         lines[number] = lines[number].replace(old, new)
         (records / f"{OPEN}.jsonl").write_text("".join(lines), encoding="utf-8")
+
     return change
 
 
@@ -56,6 +58,7 @@ def content(text: str) -> Change:
 
 def followed_by(*following: tuple[str, dict[str, Any]], digest_of_first: bool = True) -> Change:
     """Append proper events to OPEN: what a person with the library at hand could write."""
+
     def change(records: Path) -> None:
         known = events(records / f"{OPEN}.jsonl")
         who = known[0]["actor"]
@@ -63,11 +66,13 @@ def followed_by(*following: tuple[str, dict[str, Any]], digest_of_first: bool = 
             given = {"digest": known[0]["payload"]["digest"], "reason": "", "by": who, "way": "playbook", "expires": "2999-01-01T00:00:00.000Z"}
             known.append(event(known, kind, {**(given if digest_of_first else {}), **payload}, who))
         rewrite(records, known)
+
     return change
 
 
 def proposed_with(approved: bool = False, **changes: Any) -> Change:
     """Propose OPEN anew with another plan: a whole chain, a matching digest."""
+
     def change(records: Path) -> None:
         known = events(records / f"{OPEN}.jsonl")
         payload = copy.deepcopy(known[0]["payload"])
@@ -77,6 +82,7 @@ def proposed_with(approved: bool = False, **changes: Any) -> Change:
         rewrite(records, [first])
         if approved:
             followed_by(("approved", {}))(records)
+
     return change
 
 
@@ -94,8 +100,12 @@ APPROVE = {"decision": "approve", "digest": "{digest}"}
 DAMAGED = ("damaged at event 1", "content does not match its hash", "Restore the file from a backup")
 EDITED = line(0, '"20Mi"', '"19Mi"')
 FORGED = {
-    "execution_found": {"state": "executed", "undo_needed": True}, "execution_applied": {"state": "executed"}, "execution_proven": {"undo_needed": True},
-    "execution_watched": {"undo_needed": True}, "approval_decided": {"decided": True}, "ansible_check_mode": False,
+    "execution_found": {"state": "executed", "undo_needed": True},
+    "execution_applied": {"state": "executed"},
+    "execution_proven": {"undo_needed": True},
+    "execution_watched": {"undo_needed": True},
+    "approval_decided": {"decided": True},
+    "ansible_check_mode": False,
 }
 CASES = [
     # --- decisions
@@ -106,48 +116,145 @@ CASES = [
     Case("other feature", "approve", {"record": OPEN, "feature": "005-other", **APPROVE}, (f"There is no record {OPEN}", "005-other")),
     Case("without digest", "approve", {"record": OPEN, "decision": "approve"}, ("digest is ''", "first 8 hexadecimal digits")),
     Case("short digest", "approve", {"record": OPEN, "decision": "approve", "digest": "{digest:.7}"}, ("digest is '", "first 8 hexadecimal digits")),
-    Case("wrong digest", "approve", {"record": OPEN, "decision": "approve", "digest": "00000000"}, ("00000000 is not the one of record 0002", "Read the plan again")),
+    Case(
+        "wrong digest",
+        "approve",
+        {"record": OPEN, "decision": "approve", "digest": "00000000"},
+        ("00000000 is not the one of record 0002", "Read the plan again"),
+    ),
     Case("decision", "approve", {"record": OPEN, "decision": "perhaps", "digest": "{digest}"}, ("decision", "perhaps", "approve, reject")),
     Case("rejection without reason", "approve", {"record": OPEN, "decision": "reject", "digest": "{digest}"}, ("reason is empty", "-e reason=")),
     Case("rejection of another plan", "approve", {"record": OPEN, "decision": "reject", "digest": "00000000", "reason": "no"}, ("00000000 is not the one",)),
     Case("advice cannot be approved", "approve", {"record": ADVICE, **APPROVE}, (f"Record {ADVICE} proposes no change", "no earlier revision")),
-    Case("rejected already", "approve", {"record": OPEN, **APPROVE}, ("is rejected", "only a proposed one"), followed_by(("rejected", {"reason": "no"})), state="rejected"),
+    Case(
+        "rejected already",
+        "approve",
+        {"record": OPEN, **APPROVE},
+        ("is rejected", "only a proposed one"),
+        followed_by(("rejected", {"reason": "no"})),
+        state="rejected",
+    ),
     Case("too late", "approve", {"record": OPEN, **APPROVE}, (f"expired at {PAST}", "Run the workflow again"), proposed_with(expires=PAST)),
-    Case("four eyes", "approve", {"record": OPEN, **APPROVE}, ("needs four eyes", "also made the proposal"), proposed_with(policy={"four_eyes": True, "approvers": [], "approval_minutes": 60})),
-    Case("not an approver", "approve", {"record": OPEN, **APPROVE}, ("is not among the approvers", "anna"), proposed_with(policy={"four_eyes": False, "approvers": ["anna"], "approval_minutes": 60})),
+    Case(
+        "four eyes",
+        "approve",
+        {"record": OPEN, **APPROVE},
+        ("needs four eyes", "also made the proposal"),
+        proposed_with(policy={"four_eyes": True, "approvers": [], "approval_minutes": 60}),
+    ),
+    Case(
+        "not an approver",
+        "approve",
+        {"record": OPEN, **APPROVE},
+        ("is not among the approvers", "anna"),
+        proposed_with(policy={"four_eyes": False, "approvers": ["anna"], "approval_minutes": 60}),
+    ),
     # --- damaged records
-    *(Case(f"{playbook}: edited", playbook, {"record": OPEN, **(APPROVE if playbook == "approve" else {})}, (OPEN, *DAMAGED), EDITED, state="")
-      for playbook in ("approve", "execute", "records", "resume")),
+    *(
+        Case(f"{playbook}: edited", playbook, {"record": OPEN, **(APPROVE if playbook == "approve" else {})}, (OPEN, *DAMAGED), EDITED, state="")
+        for playbook in ("approve", "execute", "records", "resume")
+    ),
     Case("emptied", "execute", {"record": OPEN}, (f"{OPEN} holds no event", "Restore the file"), content(""), state=""),
-    Case("not JSON", "execute", {"record": OPEN}, (f"{OPEN} is damaged at line 1", "not a JSON object", "Restore the file"), content("once upon a time\n"), state=""),
+    Case(
+        "not JSON",
+        "execute",
+        {"record": OPEN},
+        (f"{OPEN} is damaged at line 1", "not a JSON object", "Restore the file"),
+        content("once upon a time\n"),
+        state="",
+    ),
     Case("an event lacks keys", "execute", {"record": OPEN}, (f"{OPEN} is damaged at event 1", "it lacks seq"), content("{}\n"), state=""),
     Case("copied from another number", "execute", {"record": "0003"}, ("it was copied from elsewhere",), moved),
     Case("list with a damaged record", "records", {}, (f"do not verify: {OPEN}", f"{ADVICE}   closed", f"{OPEN}   damaged", "backup"), EDITED, state=""),
-    Case("approval for another plan", "execute", {"record": OPEN}, ("approval in record 0002 is for the digest 00000000",), followed_by(("approved", {"digest": "0" * 64})), state="approved"),
-    Case("approval by nobody allowed", "execute", {"record": OPEN}, ("does not count", "four eyes"), proposed_with(True, policy={"four_eyes": True, "approvers": []}), state="approved"),
+    Case(
+        "approval for another plan",
+        "execute",
+        {"record": OPEN},
+        ("approval in record 0002 is for the digest 00000000",),
+        followed_by(("approved", {"digest": "0" * 64})),
+        state="approved",
+    ),
+    Case(
+        "approval by nobody allowed",
+        "execute",
+        {"record": OPEN},
+        ("does not count", "four eyes"),
+        proposed_with(True, policy={"four_eyes": True, "approvers": []}),
+        state="approved",
+    ),
     Case("approval that is over", "execute", {"record": OPEN}, (f"expired at {PAST}",), followed_by(("approved", {"expires": PAST})), state="approved"),
-    Case("plan for another cluster", "execute", {"record": OPEN}, ("is for the cluster 1111", "Give the kubeconfig or context"),
-         proposed_with(True, cluster={"uid": "1111", "server": "https://elsewhere"}), state="approved"),
+    Case(
+        "plan for another cluster",
+        "execute",
+        {"record": OPEN},
+        ("is for the cluster 1111", "Give the kubeconfig or context"),
+        proposed_with(True, cluster={"uid": "1111", "server": "https://elsewhere"}),
+        state="approved",
+    ),
     # --- changes that nobody approved
     Case("execute proposed", "execute", {"record": OPEN}, ("is proposed and was never approved", "ansible-playbook aiops.k8s.approve -e record=0002")),
-    Case("execute rejected", "execute", {"record": OPEN}, ("is rejected and was never approved",), followed_by(("rejected", {"reason": "no"})), state="rejected"),
+    Case(
+        "execute rejected",
+        "execute",
+        {"record": OPEN},
+        ("is rejected and was never approved",),
+        followed_by(("rejected", {"reason": "no"})),
+        state="rejected",
+    ),
     Case("execute closed", "execute", {"record": ADVICE}, (f"Record {ADVICE} proposes no change",)),
-    Case("execute twice", "execute", {"record": OPEN}, ("is closed: its approval was used, and counts once",),
-         followed_by(("approved", {}), ("executing", {}), ("executed", {"changes": [], "applied": PAST}), ("validated", {"watch_until": PAST, "met": {}, "seconds": 1, "state": "", "baseline": {}}), ("closed", {})), state="closed"),
-    Case("execute rolled back", "execute", {"record": OPEN}, ("is rolled_back: its approval was used",),
-         followed_by(("approved", {}), ("executing", {}), ("failed", {"phase": "validate"}), ("rolling_back", {}), ("rolled_back", {"changes": []})), state="rolled_back"),
+    Case(
+        "execute twice",
+        "execute",
+        {"record": OPEN},
+        ("is closed: its approval was used, and counts once",),
+        followed_by(
+            ("approved", {}),
+            ("executing", {}),
+            ("executed", {"changes": [], "applied": PAST}),
+            ("validated", {"watch_until": PAST, "met": {}, "seconds": 1, "state": "", "baseline": {}}),
+            ("closed", {}),
+        ),
+        state="closed",
+    ),
+    Case(
+        "execute rolled back",
+        "execute",
+        {"record": OPEN},
+        ("is rolled_back: its approval was used",),
+        followed_by(("approved", {}), ("executing", {}), ("failed", {"phase": "validate"}), ("rolling_back", {}), ("rolled_back", {"changes": []})),
+        state="rolled_back",
+    ),
     Case("start at the task that applies", "execute", {"record": OPEN}, (), arguments=("--start-at-task", "aiops.k8s.execution : Apply the approved change")),
     Case("start at the end", "execute", {"record": OPEN}, (), arguments=("--start-at-task", "Conclude")),
     Case("skip all tags", "execute", {"record": OPEN}, (), arguments=("--skip-tags", "all")),
     Case("only some tags", "execute", {"record": OPEN}, (), arguments=("--tags", "execute")),
     Case("check mode", "execute", {"record": OPEN}, ("never approved",), arguments=("--check", "--diff")),
     Case("forged state", "execute", {"record": OPEN, "execution_found": FORGED["execution_found"]}, ("Record 0002 is proposed",)),
-    Case("forged failure of the proof", "execute", {"record": OPEN, "execution_applied": {"state": "proposed"}, "execution_proven": {"undo_needed": True}}, ("never approved",)),
+    Case(
+        "forged failure of the proof",
+        "execute",
+        {"record": OPEN, "execution_applied": {"state": "proposed"}, "execution_proven": {"undo_needed": True}},
+        ("never approved",),
+    ),
     Case("forged answer", "approve", {"record": OPEN, "approval_answer": {"user_input": "approve {digest}"}}, ()),
-    Case("forged terminal and answer", "approve", {"record": OPEN, "approval_shown": {"state": "proposed", "person_present": True, "question": "?"}, "approval_answer": {"user_input": "approve {digest}"}}, ()),
+    Case(
+        "forged terminal and answer",
+        "approve",
+        {
+            "record": OPEN,
+            "approval_shown": {"state": "proposed", "person_present": True, "question": "?"},
+            "approval_answer": {"user_input": "approve {digest}"},
+        },
+        (),
+    ),
     Case("forged everything", "execute", {"record": OPEN, **FORGED}, ("Record 0002 is proposed",)),
     Case("forged list", "resume", {"resume_found": {"records": [{"id": OPEN, "state": "approved", "unfinished": True}]}}, ("never approved",)),
-    Case("forged failure", "resume", {"resume_found": {"records": [{"id": OPEN, "state": "failed", "unfinished": True}]}, "execution_found": {"state": "failed", "undo_needed": True}}, ("only a change whose check failed",)),
+    Case(
+        "forged failure",
+        "resume",
+        {"resume_found": {"records": [{"id": OPEN, "state": "failed", "unfinished": True}]}, "execution_found": {"state": "failed", "undo_needed": True}},
+        ("only a change whose check failed",),
+    ),
 ]
 # these end well, because nothing was asked of the gate; what counts is that nothing was changed
 HARMLESS = ("start at the task that applies", "start at the end", "skip all tags", "only some tags", "forged answer", "forged terminal and answer")
@@ -165,7 +272,9 @@ def stage(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: py
     """A record without a plan and one with, and all chosen cases begun at once on copies of them."""
     with namespace(cluster, "records") as kubectl:
         kubectl.apply(hungry(cluster, "web"), deployment(cluster, "api", "echo 'Error: DATABASE_URL is required'; exit 1"))
-        wait("two failing pods", lambda: all(reasons(kubectl.pods().get(app, [{}])[0]) & {reason} for app, reason in (("web", "OOMKilled"), ("api", "Error"))))
+        wait(
+            "two failing pods", lambda: all(reasons(kubectl.pods().get(app, [{}])[0]) & {reason} for app, reason in (("web", "OOMKilled"), ("api", "Error")))
+        )
         ansible = Ansible(tmp_path_factory.mktemp("stage"))
         ansible("diagnose", namespace=kubectl.namespace).ok()
         assert (ansible.state(ADVICE), ansible.state(OPEN)) == ("closed", "proposed")

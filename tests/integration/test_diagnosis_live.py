@@ -78,7 +78,12 @@ def objects(cluster: Cluster, registries: Mapping[str, str]) -> list[Object]:
     probe = {"periodSeconds": 1, "failureThreshold": 1}
     from_map = [{"name": "URL", "valueFrom": {"configMapKeyRef": {"name": "kube-root-ca.crt", "key": "url"}}}]
     oom_set, oom_pod, job = hungry(cluster, "oom-set"), hungry(cluster, "oom-pod"), plain("fine-job", "true")
-    prepare = {"name": "prepare", "image": cluster.image, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", "echo 'cannot write: permission denied on /data'; exit 3"]}
+    prepare = {
+        "name": "prepare",
+        "image": cluster.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", "echo 'cannot write: permission denied on /data'; exit 3"],
+    }
     once = {"volumes": [{"name": "state", "emptyDir": {}}]}
     return [
         hungry(cluster, "oom"),
@@ -97,7 +102,11 @@ def objects(cluster: Cluster, registries: Mapping[str, str]) -> list[Object]:
         plain("no-config", envFrom=[{"configMapRef": {"name": "settings"}}]),
         plain("no-secret", env=[{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "credentials", "key": "password"}}}]),
         plain("no-key", env=from_map),
-        plain("no-volume", pod={"volumes": [{"name": "templates", "configMap": {"name": "templates"}}]}, volumeMounts=[{"name": "templates", "mountPath": "/templates"}]),
+        plain(
+            "no-volume",
+            pod={"volumes": [{"name": "templates", "configMap": {"name": "templates"}}]},
+            volumeMounts=[{"name": "templates", "mountPath": "/templates"}],
+        ),
         plain("no-cpu", resources={"requests": {"cpu": "500"}}),
         plain("no-memory", resources={"requests": {"memory": "9000Gi"}}),
         plain("no-node", pod={"nodeSelector": {"disk": "nvme"}}),
@@ -106,10 +115,25 @@ def objects(cluster: Cluster, registries: Mapping[str, str]) -> list[Object]:
         plain("not-ready", readinessProbe={"tcpSocket": {"port": 8080}, **probe}),
         plain("ends", "echo migrated"),
         plain("fine"),
-        plain("fine-again", "test -e /state/second || { touch /state/second; exit 1; }; exec sleep 1000000", pod=once, volumeMounts=[{"name": "state", "mountPath": "/state"}]),
+        plain(
+            "fine-again",
+            "test -e /state/second || { touch /state/second; exit 1; }; exec sleep 1000000",
+            pod=once,
+            volumeMounts=[{"name": "state", "mountPath": "/state"}],
+        ),
         plain("fine-idle", replicas=0),
-        plain("fine-probed", "httpd -f -p 8080", readinessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1}, livenessProbe={"tcpSocket": {"port": 8080}, "initialDelaySeconds": 5}),
-        {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "fine-job"}, "spec": {"template": {**job["spec"]["template"], "spec": {**job["spec"]["template"]["spec"], "restartPolicy": "Never"}}}},
+        plain(
+            "fine-probed",
+            "httpd -f -p 8080",
+            readinessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+            livenessProbe={"tcpSocket": {"port": 8080}, "initialDelaySeconds": 5},
+        ),
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {"name": "fine-job"},
+            "spec": {"template": {**job["spec"]["template"], "spec": {**job["spec"]["template"]["spec"], "restartPolicy": "Never"}}},
+        },
     ]
 
 
@@ -120,7 +144,9 @@ def not_there_yet(kubectl: Kubectl) -> list[str]:
     conditions: dict[str, Callable[[Object], bool]] = {
         "crash-init": lambda pod: any("terminated" in one["lastState"] for one in pod["status"].get("initContainerStatuses", [])),
         "no-volume": lambda pod: any(one["reason"] == "FailedMount" and one["involvedObject"]["uid"] == pod["metadata"]["uid"] for one in events),
-        **dict.fromkeys(("no-cpu", "no-memory", "no-node"), lambda pod: any(one.get("reason") == "Unschedulable" for one in pod["status"].get("conditions", []))),
+        **dict.fromkeys(
+            ("no-cpu", "no-memory", "no-node"), lambda pod: any(one.get("reason") == "Unschedulable" for one in pod["status"].get("conditions", []))
+        ),
         "not-alive": lambda pod: pod["status"]["containerStatuses"][0]["restartCount"] > 0,
         # a pod that is not ready counts as failing after half a minute
         "not-ready": lambda pod: (now - moment(pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"])).total_seconds() > 32,
@@ -128,7 +154,7 @@ def not_there_yet(kubectl: Kubectl) -> list[str]:
         "fine-job": lambda pod: pod["status"]["phase"] == "Succeeded",
     }
     missing = [] if any(one["reason"] == "FailedCreate" for one in events) else ["no-account"]
-    for name, condition in {**{one.name: (lambda pod, one=one: bool(reasons(pod) & one.seen)) for one in FAILURES if one.seen}, **conditions}.items():  # type: ignore[misc]
+    for name, condition in {**{one.name: lambda pod, one=one: bool(reasons(pod) & one.seen) for one in FAILURES if one.seen}, **conditions}.items():  # type: ignore[misc]
         try:
             there = all(condition(pod) for pod in pods[name])
         except (KeyError, IndexError):
@@ -139,13 +165,17 @@ def not_there_yet(kubectl: Kubectl) -> list[str]:
 
 def go_early(cluster: Cluster, directory: Path) -> dict[str, Any]:
     """The result document of one run over everything, with the proposals on record by the name of their target."""
-    with registry(directory / "open", password=False) as everybody, registry(directory / "closed", password=True) as nobody, namespace(cluster, "live") as kubectl:
+    with registry(directory / "open", password=False) as everybody, registry(directory / "closed", password=True) as nobody, namespace(
+        cluster, "live"
+    ) as kubectl:
         kubectl.apply(*objects(cluster, {"open": everybody, "closed": nobody}))
         wait("all failures are there", lambda: not (left := not_there_yet(kubectl)) or print("waiting for", *left), seconds=150, every=1)
         ansible = Ansible(directory, namespace=kubectl.namespace, result_file=str(directory / "result.json"))
         ansible("diagnose").ok()
         document = result_of(directory / "result.json")
-        document["proposals"] = {one["payload"]["target"]["name"]: one["payload"] for one in (ansible.record(path.stem)[0] for path in ansible.records.glob("*.jsonl"))}
+        document["proposals"] = {
+            one["payload"]["target"]["name"]: one["payload"] for one in (ansible.record(path.stem)[0] for path in ansible.records.glob("*.jsonl"))
+        }
         return document
 
 

@@ -23,12 +23,25 @@ from tests.integration.support import QUICK, ROOT, SCHEMA, Ansible, Kubectl, env
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-FORBIDDEN = re.compile(r"(^|/)(\.git|\.github|\.venv|\.build|\.ansible|\.cache|\.[a-z]+_cache|__pycache__|history|tests/cluster|tests/output)(/|$)|\.(pyc|tar\.gz|jsonl|pem|key)$|kubeconfig$")
-NEEDED = ("README.md", "LICENSE", "CHANGELOG.rst", "MANIFEST.json", "meta/runtime.yml", "requirements.txt", "docs/reference/result.schema.json", "plugins/action/change.py")
+FORBIDDEN = re.compile(
+    r"(^|/)(\.git|\.github|\.venv|\.build|\.ansible|\.cache|\.[a-z]+_cache|__pycache__|history|tests/cluster|tests/output)(/|$)|\.(pyc|tar\.gz|jsonl|pem|key)$|kubeconfig$"
+)
+NEEDED = (
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.rst",
+    "MANIFEST.json",
+    "meta/runtime.yml",
+    "requirements.txt",
+    "docs/reference/result.schema.json",
+    "plugins/action/change.py",
+)
 
 
 def run(words: Sequence[str], cwd: Path, **variables: str) -> str:
-    done = subprocess.run(list(words), cwd=cwd, env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        list(words), cwd=cwd, env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -55,7 +68,11 @@ def installed(tarball: Path, copy: Path, tmp_path_factory: pytest.TempPathFactor
     sources, found = {"tarball": tarball, "directory": copy}, {}
     for name, source in sources.items():
         found[name] = tmp_path_factory.mktemp(f"from-{name}")
-        run(["ansible-galaxy", "collection", "install", "--offline", "--no-deps", "--collections-path", str(found[name]), str(source)], tmp_path_factory.getbasetemp(), ANSIBLE_COLLECTIONS_PATH=str(found[name]))
+        run(
+            ["ansible-galaxy", "collection", "install", "--offline", "--no-deps", "--collections-path", str(found[name]), str(source)],
+            tmp_path_factory.getbasetemp(),
+            ANSIBLE_COLLECTIONS_PATH=str(found[name]),
+        )
     return found
 
 

@@ -60,8 +60,17 @@ class Asker:
         return self.all(script, [QUESTION], **more)[0]
 
     def all(
-        self, script: Step | list[Step], questions: list[dict[str, Any]], *, budget: float = 10, environment: dict[str, str] | None = None,
-        provider: str | None = None, model: str = "scripted", confined: bool = True, certificate: str = "", **more: Any,
+        self,
+        script: Step | list[Step],
+        questions: list[dict[str, Any]],
+        *,
+        budget: float = 10,
+        environment: dict[str, str] | None = None,
+        provider: str | None = None,
+        model: str = "scripted",
+        confined: bool = True,
+        certificate: str = "",
+        **more: Any,
     ) -> list[Opinion]:
         with ScriptedModel(script, certificate=certificate) as server:
             given = environment or {"OPENAI_API_KEY": KEY, "OPENAI_ENDPOINT": "{url}/v1"}
@@ -111,13 +120,16 @@ def test_a_command_without_access_to_the_cluster_is_not_run_and_the_model_goes_o
     assert "no access to the cluster" in ask.requests[1].last
 
 
-@pytest.mark.parametrize(("provider", "environment", "counts"), [
-    ("openai", {"OPENAI_API_KEY": KEY, "OPENAI_API_BASE": "{url}/v1"}, None),
-    ("gemini", {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": "{url}"}, {"prompt": 200, "completion": 40}),
-    ("grok", {"GROK_API_KEY": KEY, "GROK_ENDPOINT": "{url}/v1"}, None),
-    ("ollama", {"OLLAMA_HOST": "{url}"}, None),
-    ("llamacpp", {"LLAMACPP_HOST": "{url}/"}, None),
-])
+@pytest.mark.parametrize(
+    ("provider", "environment", "counts"),
+    [
+        ("openai", {"OPENAI_API_KEY": KEY, "OPENAI_API_BASE": "{url}/v1"}, None),
+        ("gemini", {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": "{url}"}, {"prompt": 200, "completion": 40}),
+        ("grok", {"GROK_API_KEY": KEY, "GROK_ENDPOINT": "{url}/v1"}, None),
+        ("ollama", {"OLLAMA_HOST": "{url}"}, None),
+        ("llamacpp", {"LLAMACPP_HOST": "{url}/"}, None),
+    ],
+)
 def test_providers(ask: Asker, provider: str, environment: dict[str, str], counts: dict[str, int] | None) -> None:
     given = ask([call("kubectl get pods"), opinion()], environment=environment)
     assert (given["provider"], given["outcome"], given["remedy"]) == (provider, "answered", "R1")
@@ -127,9 +139,28 @@ def test_providers(ask: Asker, provider: str, environment: dict[str, str], count
 def test_azure_over_tls_with_a_certificate_of_ones_own(ask: Asker, temporary: Path) -> None:
     certificate = temporary / "server.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=model",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(certificate), "-out", str(temporary / "ca.pem")],
-        check=True, capture_output=True,
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            "/CN=model",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            str(certificate),
+            "-out",
+            str(temporary / "ca.pem"),
+        ],
+        check=True,
+        capture_output=True,
     )
     with certificate.open("a") as file:
         file.write((temporary / "ca.pem").read_text())
@@ -142,23 +173,26 @@ def test_azure_over_tls_with_a_certificate_of_ones_own(ask: Asker, temporary: Pa
 # --- no answers ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("script", "outcome", "reason"), [
-    (answer("It is the memory."), "unparseable", "no JSON object"),
-    (empty(), "unparseable", "empty answer"),
-    (not_json(), "unparseable", "empty answer"),
-    (gigantic(3), "unparseable", "longer than"),
-    (opinion(agrees="maybe"), "unparseable", "agrees must be"),
-    (failure(401), "unavailable", "API key"),
-    (failure(404), "unavailable", "does not know the model"),
-    (failure(429), "unavailable", "quota"),
-    (failure(500), "unavailable", "failure of its own"),
-    (failure(401, f"wrong key {KEY}, given in Authorization: Bearer {KEY}"), "unavailable", "API key"),
-    (failure(400, f"wrong key {KEY}"), "unavailable", "wrong key [redacted]"),
-    (opinion(note=f"your key is {KEY}"), "answered", ""),
-    (call("kubectl delete namespace shop"), "refused", "kubectl delete namespace shop"),
-    (call("kubectl get pods | grep web"), "refused", "kubectl get pods | grep web"),
-    (call("id", tool="bash"), "refused", "id"),
-])
+@pytest.mark.parametrize(
+    ("script", "outcome", "reason"),
+    [
+        (answer("It is the memory."), "unparseable", "no JSON object"),
+        (empty(), "unparseable", "empty answer"),
+        (not_json(), "unparseable", "empty answer"),
+        (gigantic(3), "unparseable", "longer than"),
+        (opinion(agrees="maybe"), "unparseable", "agrees must be"),
+        (failure(401), "unavailable", "API key"),
+        (failure(404), "unavailable", "does not know the model"),
+        (failure(429), "unavailable", "quota"),
+        (failure(500), "unavailable", "failure of its own"),
+        (failure(401, f"wrong key {KEY}, given in Authorization: Bearer {KEY}"), "unavailable", "API key"),
+        (failure(400, f"wrong key {KEY}"), "unavailable", "wrong key [redacted]"),
+        (opinion(note=f"your key is {KEY}"), "answered", ""),
+        (call("kubectl delete namespace shop"), "refused", "kubectl delete namespace shop"),
+        (call("kubectl get pods | grep web"), "refused", "kubectl get pods | grep web"),
+        (call("id", tool="bash"), "refused", "id"),
+    ],
+)
 def test_outcomes(ask: Asker, script: Step, outcome: str, reason: str) -> None:
     given = ask(script)
     assert given["outcome"] == outcome and reason in given["reason"], given["reason"]
@@ -270,15 +304,18 @@ def test_while_it_runs_nothing_secret_can_be_seen_from_outside(ask: Asker) -> No
 
 
 @pytest.mark.parametrize("confined", [True, False])
-@pytest.mark.parametrize("command", [
-    "kubectl get pods > {outside}/written",
-    "kubectl get pods --kubeconfig={outside}/admin.conf",
-    "kubectl delete pod web --dry-run=none --kubeconfig={outside}/admin.conf",
-    "kubectl get -f {outside}/admin.conf",
-    "kubectl get pods --token=$(<{outside}/admin.conf)",
-    "{outside}/kubectl-evil get pods",
-    'kubectl get pods "$OPENAI_API_KEY"',
-])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kubectl get pods > {outside}/written",
+        "kubectl get pods --kubeconfig={outside}/admin.conf",
+        "kubectl delete pod web --dry-run=none --kubeconfig={outside}/admin.conf",
+        "kubectl get -f {outside}/admin.conf",
+        "kubectl get pods --token=$(<{outside}/admin.conf)",
+        "{outside}/kubectl-evil get pods",
+        'kubectl get pods "$OPENAI_API_KEY"',
+    ],
+)
 def test_commands_that_kubectl_ai_takes_for_harmless(ask: Asker, temporary: Path, command: str, confined: bool) -> None:
     """All of these pass kubectl-ai's own check for changes."""
     outside = temporary / "outside"
@@ -315,11 +352,15 @@ MANIFESTS = [
     {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "jewel", "namespace": NAMESPACE}, "stringData": {"password": "jewel-jewel"}},
     {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "visible-map", "namespace": NAMESPACE}, "data": {"url": "postgres://me:hunter2@db/x"}},
     {
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": ACCOUNT, "namespace": NAMESPACE},
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": ACCOUNT, "namespace": NAMESPACE},
         "rules": [{"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list"]}],
     },
     {
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": ACCOUNT, "namespace": NAMESPACE},
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": ACCOUNT, "namespace": NAMESPACE},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT},
         "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}],
     },
@@ -356,10 +397,10 @@ def test_a_deletion_is_refused_twice(ask: Asker, reader: dict[str, Any], cluster
     subprocess.run(kept, check=True)
 
 
-@pytest.mark.parametrize(("account", "reason"), [
-    ({"namespace": NAMESPACE, "name": "missing"}, "it does not exist"),
-    ({"namespace": "no-such-namespace", "name": ACCOUNT}, "it does not exist"),
-])
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [({"namespace": NAMESPACE, "name": "missing"}, "it does not exist"), ({"namespace": "no-such-namespace", "name": ACCOUNT}, "it does not exist")],
+)
 def test_without_its_service_account_the_engine_sees_no_cluster(ask: Asker, reader: dict[str, Any], account: dict[str, str], reason: str) -> None:
     given = ask([call(f"kubectl get pods -n {NAMESPACE}"), opinion()], **{**reader, "service_account": account})
     assert (given["outcome"], given["identity"], given["commands"]) == ("answered", "none", [])
@@ -374,7 +415,9 @@ def _module(binary: str, options: dict[str, Any], environment: dict[str, str], *
     done = subprocess.run(
         ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "aiops.k8s.kubectl_ai", "-a", json.dumps({"binary": binary, **options}), *flags],
         env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_PYTHON_INTERPRETER": sys.executable, **environment},
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "=> " in done.stdout, done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout.split("=> ", 1)[1])

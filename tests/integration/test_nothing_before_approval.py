@@ -14,12 +14,25 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.support import (
-    QUICK, USER_AGENT, Ansible, Kubectl, at, deployment, hungry, in_parallel, is_dry_run, is_ready, moment, namespace, reasons, wait,
+    QUICK,
+    STILL_HUNGRY,
+    USER_AGENT,
+    Ansible,
+    Kubectl,
+    at,
+    deployment,
+    hungry,
+    in_parallel,
+    is_dry_run,
+    is_ready,
+    moment,
+    namespace,
+    reasons,
+    wait,
 )
 
 SERVES = "mkdir -p /tmp/www; echo ok > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
 CALLS_DB = "wget -q -O /dev/null http://db:8080/ 2>/dev/null || { echo 'Error: dial tcp db:8080: connect: connection refused'; exit 1; }; exec sleep 1000000"
-STILL_HUNGRY = "dd if=/dev/zero of=/dev/null bs=60M count=1 && exec sleep 1000000"  # dies at 40Mi as well
 
 # target -> (what its plan does, kinds of its record's events when it is done)
 DONE = ["proposed", "approved", "executing", "executed", "validated", "closed"]
@@ -58,10 +71,18 @@ class Stage:
         release = '[{"op":"replace","path":"/spec/template/spec/containers/0/command/2","value":"echo Error: PORT is required; exit 1"}]'
         self.kubectl("patch", "deployment", "web", "--type=json", "-p", release)
         # a third crash, so that the pods wait long enough (20 s) to be seen waiting for a database that is there again
-        wait("api crashed three times", lambda: all("CrashLoopBackOff" in reasons(pod) and pod["status"]["containerStatuses"][0]["restartCount"] >= 2 for pod in self.kubectl.pods()["api"]))
+        wait(
+            "api crashed three times",
+            lambda: all(
+                "CrashLoopBackOff" in reasons(pod) and pod["status"]["containerStatuses"][0]["restartCount"] >= 2 for pod in self.kubectl.pods()["api"]
+            ),
+        )
         self.kubectl("scale", "deployment/db", "--replicas=1")
         wait("db serves", lambda: any(is_ready(pod) for pod in self.kubectl.pods().get("db", [])))
-        wait("the others fail", lambda: all(any(reasons(pod) & {"OOMKilled", "Error"} for pod in self.kubectl.pods()[name]) for name in ("cache", "glutton", "web")))
+        wait(
+            "the others fail",
+            lambda: all(any(reasons(pod) & {"OOMKilled", "Error"} for pod in self.kubectl.pods()[name]) for name in ("cache", "glutton", "web")),
+        )
 
     def go_through(self) -> None:
         self.ansible("diagnose").ok()
@@ -117,14 +138,20 @@ def test_only_what_was_approved_and_after_it_was(stage: Stage, name: str) -> Non
             assert (one["verb"], one["objectRef"]["name"]) == (change["action"], change["object"]["name"])
             assert one["responseStatus"]["code"] == 200 and one["userAgent"] == USER_AGENT
             assert change["action"] == "delete" or f"fieldManager={USER_AGENT}" in one["requestURI"]
-            assert moment(one["requestReceivedTimestamp"]) < at(record, {"executing": "executed", "rolling_back": "rolled_back"}[announced]), "recorded as done before it was"
+            assert moment(one["requestReceivedTimestamp"]) < at(
+                record, {"executing": "executed", "rolling_back": "rolled_back"}[announced]
+            ), "recorded as done before it was"
 
 
 def test_every_change_was_rehearsed_before_it_was_proposed_and_again_before_it_was_made(stage: Stage) -> None:
     for name in TARGETS:
         record = stage.ansible.record(stage.records[name])
         for change in record[0]["payload"]["plan"]["changes"]:
-            rehearsals = [moment(one["requestReceivedTimestamp"]) for one in stage.writes if is_dry_run(one) and one["objectRef"].get("name") == change["object"]["name"]]
+            rehearsals = [
+                moment(one["requestReceivedTimestamp"])
+                for one in stage.writes
+                if is_dry_run(one) and one["objectRef"].get("name") == change["object"]["name"]
+            ]
             assert [one for one in rehearsals if one < at(record, "proposed")], f"{name}: {change['id']} was proposed without a dry run"
             assert [one for one in rehearsals if at(record, "approved") < one < at(record, "executing")], f"{name}: {change['id']} was made without a dry run"
 

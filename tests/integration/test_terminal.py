@@ -31,7 +31,10 @@ def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
     with namespace(cluster, "terminal") as one:
         names = ("web", "approved", "narrow", "copied-1", "copied-2", "diffed")
         one.apply(*(hungry(cluster, name) for name in names))
-        wait("all are killed for memory", lambda: (pods := one.pods()) and len(pods) == len(names) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()))
+        wait(
+            "all are killed for memory",
+            lambda: (pods := one.pods()) and len(pods) == len(names) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
+        )
         yield one
 
 
@@ -40,7 +43,9 @@ def ansible(kubectl: Kubectl, tmp_path: Path) -> Ansible:
     return Ansible(tmp_path, namespace=kubectl.namespace, workload="deployment/web", **QUICK)
 
 
-def at_terminal(ansible: Ansible, answers: Sequence[str], columns: int = 100, arguments: Sequence[str] = (), colours: bool = False, **options: Any) -> tuple[int, str]:
+def at_terminal(
+    ansible: Ansible, answers: Sequence[str], columns: int = 100, arguments: Sequence[str] = (), colours: bool = False, **options: Any
+) -> tuple[int, str]:
     """(exit status, what stood on the screen) of diagnose, with a person who answers."""
     words = command("diagnose", {**ansible.options, **options}, arguments)
     variables = environment(TERM="xterm", TMPDIR=str(ansible.temporary))
@@ -62,15 +67,19 @@ def test_approve(kubectl: Kubectl, ansible: Ansible) -> None:
     assert kubectl.generation("approved") == 2 and f"{R}      closed: watched for" in shown
 
 
-@pytest.mark.parametrize(("answer", "status", "state", "says"), [
-    ("reject not in the middle of the sale", 0, "rejected", "rejected: not in the middle of the sale"),
-    ("", 0, "proposed", "stays proposed"),
-    ("yes", 0, "proposed", "stays proposed"),
-    ("approve", 0, "proposed", "stays proposed"),
-    ("approve all", 0, "proposed", "stays proposed"),
-    ("reject", 0, "proposed", "stays proposed"),
-    ("approve 00000000", 0, "proposed", "stays proposed"),
-], ids=["reject", "empty", "yes", "no digest", "words", "no reason", "wrong digest"])
+@pytest.mark.parametrize(
+    ("answer", "status", "state", "says"),
+    [
+        ("reject not in the middle of the sale", 0, "rejected", "rejected: not in the middle of the sale"),
+        ("", 0, "proposed", "stays proposed"),
+        ("yes", 0, "proposed", "stays proposed"),
+        ("approve", 0, "proposed", "stays proposed"),
+        ("approve all", 0, "proposed", "stays proposed"),
+        ("reject", 0, "proposed", "stays proposed"),
+        ("approve 00000000", 0, "proposed", "stays proposed"),
+    ],
+    ids=["reject", "empty", "yes", "no digest", "words", "no reason", "wrong digest"],
+)
 def test_other_answers(kubectl: Kubectl, ansible: Ansible, answer: str, status: int, state: str, says: str) -> None:
     ended, shown = at_terminal(ansible, [answer if answer != "approve" else "approve "])
     assert (ended, ansible.state(R)) == (status, state), shown
@@ -182,10 +191,11 @@ def test_nobody_there(kubectl: Kubectl, ansible: Ansible, way: Any, approval: st
     assert kubectl.generation("web") == 1
 
 
-@pytest.mark.parametrize(("workload", "records", "more"), [
-    ("copied-1", "records", {}),
-    ("copied-2", "my records; (1) & 'more'", {"feature": "007-other", "kubeconfig": "{copy}"}),
-], ids=["plain", "odd names and a kubeconfig"])
+@pytest.mark.parametrize(
+    ("workload", "records", "more"),
+    [("copied-1", "records", {}), ("copied-2", "my records; (1) & 'more'", {"feature": "007-other", "kubeconfig": "{copy}"})],
+    ids=["plain", "odd names and a kubeconfig"],
+)
 def test_the_commands_shown_work_as_they_stand(kubectl: Kubectl, tmp_path: Path, workload: str, records: str, more: dict[str, str]) -> None:
     copy = tmp_path / "my kubeconfig"
     copy.write_bytes(Path(kubectl.cluster.kubeconfig).read_bytes())
@@ -195,7 +205,16 @@ def test_the_commands_shown_work_as_they_stand(kubectl: Kubectl, tmp_path: Path,
     ansible.feature = options.get("feature", ansible.feature)
     variables = {"KUBECONFIG": "/nonexistent", "K8S_AUTH_KUBECONFIG": "/nonexistent"} if "kubeconfig" in more else {}
     for line in deferred(ansible, shown):
-        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     # executed by a run without a terminal, which leaves the watch to a later one
     assert ansible.state(R) == "validated" and kubectl.generation(workload) == 2

@@ -60,13 +60,24 @@ def selected(items: list[pytest.Item], path: Path) -> list[str]:
 def molecule_test(scenario: str, copy: Path, directory: Path, given: Mapping[str, str]) -> Run:
     """``molecule test`` from the collection's copy, with state, records and results below ``directory``."""
     environment = {
-        **os.environ, "AIOPS_CHECKOUT": str(ROOT), "MOLECULE_EPHEMERAL_DIRECTORY": str(directory / "state"), "MOLECULE_COMMAND_BORDERS": "false", "NO_COLOR": "1",
-        "ANSIBLE_NOCOLOR": "1", **given,
+        **os.environ,
+        "AIOPS_CHECKOUT": str(ROOT),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(directory / "state"),
+        "MOLECULE_COMMAND_BORDERS": "false",
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+        **given,
     }
     started, log = time.monotonic(), directory / "output"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["molecule", "test", "-s", scenario], cwd=copy, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            ["molecule", "test", "-s", scenario],
+            cwd=copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             status = process.wait(SECONDS)

@@ -33,7 +33,11 @@ _ENVIRONMENT_ALIAS = {"validate_certs": "VERIFY_SSL", "ca_cert": "SSL_CA_CERT", 
 CONNECTION_OPTIONS = (*_DIRECT, "kubeconfig", "context", "api_key", "proxy_headers", "impersonate_user", "impersonate_groups")
 _PARALLEL = 16  # connections that are kept open to the server
 _FALSE = ("0", "false", "no")
-_FILES = {"ca_cert": "ssl_ca_cert", "client_cert": "cert_file", "client_key": "key_file"}  # option -> attribute: read when a request is sent
+_FILES = {
+    "ca_cert": "ssl_ca_cert",
+    "client_cert": "cert_file",
+    "client_key": "key_file",
+}  # option -> attribute: read when a request is sent
 
 
 def effective(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -76,7 +80,10 @@ def connect(options: Mapping[str, Any]) -> Api:
     for option, attribute in _FILES.items():
         path = getattr(configuration, attribute)
         if path and not os.access(path, os.R_OK):
-            raise BadInput(f"{option} {path} cannot be read.", f"Give a readable file with the option {option} (K8S_AUTH_{option.upper()}), or correct the kubeconfig that names it.")
+            raise BadInput(
+                f"{option} {path} cannot be read.",
+                f"Give a readable file with the option {option} (K8S_AUTH_{option.upper()}), or correct the kubeconfig that names it.",
+            )
     configuration.host = str(configuration.host).rstrip("/")
     configuration.connection_pool_maxsize = _PARALLEL
     pool = library("kubernetes.client.rest").RESTClientObject(configuration).pool_manager

@@ -73,9 +73,11 @@ def _judge_controllers(view: View, workload: str, evidence: Evidence) -> list[Fi
     found = []
     for name in _FOLDED_CONTROLLERS:
         for controller in view.objects.get(name, []):
-            finding = next((finding for rule in CONTROLLER_RULES if (finding := rule(view, controller, evidence))), None)
             above = view.chain(controller)
-            if finding and (not workload or _normal(workload) in map(_named, above)):
+            if workload and _normal(workload) not in map(_named, above):
+                continue
+            finding = next((finding for rule in CONTROLLER_RULES if (finding := rule(view, controller, evidence))), None)
+            if finding:
                 finding.object = _reference(above[-1])
                 found.append(finding)
     return found

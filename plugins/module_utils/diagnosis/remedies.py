@@ -66,7 +66,10 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
     desired = copy.deepcopy(workload)
     container = next((one for one in _all_containers(desired) if one["name"] == finding.container), None)
     if container is None:
-        return None, f"container {finding.container} is not in the template; change its memory limit where it is injected (an admission webhook)"
+        return (
+            None,
+            f"container {finding.container} is not in the template; change its memory limit where it is injected (an admission webhook)",
+        )
     resources = container.get("resources", {})
     old = resources.get("limits", {}).get("memory")
     if not old:
@@ -91,8 +94,8 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
         return (
             None,
             (
-                f"the memory limit of {old} is already at the highest allowed value ({memory(cap // 2**20 * 2**20)}, {whose}); look for a leak, or raise"
-                " memory_limit_max deliberately"
+                f"the memory limit of {old} is already at the highest allowed value ({memory(cap // 2**20 * 2**20)}, {whose}); look for a"
+                " leak, or raise memory_limit_max deliberately"
             ),
         )
     resources["limits"]["memory"] = memory(new)
@@ -257,7 +260,11 @@ def _quota_refuses(view: View, workload: Object, more: float) -> str:
         if quota["metadata"]["namespace"] != workload["metadata"].get("namespace"):
             continue
         hard, used = quota.get("status", {}).get("hard", {}), quota.get("status", {}).get("used", {})
-        pods = workload.get("status", {}).get("desiredNumberScheduled", 1) if workload["kind"] == "DaemonSet" else workload["spec"].get("replicas", 1)
+        pods = (
+            workload.get("status", {}).get("desiredNumberScheduled", 1)
+            if workload["kind"] == "DaemonSet"
+            else workload["spec"].get("replicas", 1)
+        )
         needed = more * pods
         if "limits.memory" in hard and amount(used.get("limits.memory", "0")) + needed > amount(hard["limits.memory"]):
             return (

@@ -192,7 +192,10 @@ def _memory_cap(text: str) -> float:
 def _check(options: Mapping[str, Any]) -> None:
     """What the types of the options do not rule out. Raises BadInput."""
     if options["namespace"] and not _LABEL.match(options["namespace"]):
-        raise BadInput(f"namespace is {options['namespace']!r}, which cannot be the name of one.", "Give the name of a namespace: lower-case letters, digits and dashes.")
+        raise BadInput(
+            f"namespace is {options['namespace']!r}, which cannot be the name of one.",
+            "Give the name of a namespace: lower-case letters, digits and dashes.",
+        )
     for name in ("validate_seconds", "hold_seconds", "watch_seconds"):
         if options[name] < 0:
             raise BadInput(f"{name} is {options[name]}.", "Give a number of seconds, 0 or more.")

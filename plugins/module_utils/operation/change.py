@@ -227,9 +227,7 @@ def _finish(api: Api, store: Directory, record: Record, plan: dict[str, Any], re
     return {"changed": not recovered, "state": record.state, "changes": plan["changes"]}
 
 
-def _refused(
-    store: Directory, record: Record, reason: str, check_mode: bool, applied: bool, for_now: bool = False
-) -> AiopsError:
+def _refused(store: Directory, record: Record, reason: str, check_mode: bool, applied: bool, for_now: bool = False) -> AiopsError:
     """The error to raise. A record that was approved stays so; one that was begun has failed, unless trying again may help."""
     begun = record.state == "executing"
     if not check_mode and begun and not for_now:

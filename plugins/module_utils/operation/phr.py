@@ -261,10 +261,16 @@ def _next(events: list[Event]) -> str:
 def next_command(events: list[Event]) -> str:
     """What to run next for a record in this state; empty when it is ended."""
     proposal = events[0]["payload"]
-    place = " ".join([f"-e record={proposal['id']}", *(_extra_variable(name, value) for name, value in proposal.get("options", {}).items())])
+    place = " ".join(
+        [f"-e record={proposal['id']}", *(_extra_variable(name, value) for name, value in proposal.get("options", {}).items())]
+    )
     resume = f"ansible-playbook aiops.k8s.resume {place}"
     return {
-        "proposed": f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={proposal['digest'][:SHORT]}" if proposal.get("digest") else "",
+        "proposed": (
+            f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={proposal['digest'][:SHORT]}"
+            if proposal.get("digest")
+            else ""
+        ),
         "approved": f"ansible-playbook aiops.k8s.execute {place}",
         "executing": resume,
         "executed": resume,

@@ -150,7 +150,9 @@ def validate(plan: Any) -> Plan:
         if lacking:
             raise BadInput(f"Change {change.get('id')} lacks {', '.join(lacking)}.")
         if not _bound(change):
-            raise BadInput(f"Change {change['id']} does not test the uid of its object first, so it could hit another one of the same name.")
+            raise BadInput(
+                f"Change {change['id']} does not test the uid of its object first, so it could hit another one of the same name."
+            )
     return plan
 
 

@@ -60,7 +60,11 @@ def row(store: Directory, record: Record) -> dict[str, Any]:
 def writable(path: str) -> None:
     """Raises BadInput when the document could not be written later on."""
     directory = os.path.dirname(os.path.abspath(path))
-    problem = "is a directory" if os.path.isdir(path) else "No such file or directory" if not os.path.isdir(directory) else "" if os.access(directory, os.W_OK) else "Permission denied"
+    problem = (
+        "is a directory"
+        if os.path.isdir(path)
+        else "No such file or directory" if not os.path.isdir(directory) else "" if os.access(directory, os.W_OK) else "Permission denied"
+    )
     if problem:
         raise BadInput(f"result_file {path} cannot be written: {problem}.", "Give a path in a directory that you may write.")
 

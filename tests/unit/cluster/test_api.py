@@ -18,12 +18,18 @@ from tests.unit.cluster.web import Answer, Asked, Web, status
 
 def test_a_request_as_it_is_sent(web: Web, api: Api) -> None:
     web.routes["PATCH /x"] = Answer(200, {"kind": "Deployment"})
-    answer = api.request("PATCH", "/x", {"dryRun": "All", "fieldManager": "aiops.k8s"}, [{"op": "test", "value": "<é>"}], content_type="application/json-patch+json")
+    answer = api.request(
+        "PATCH", "/x", {"dryRun": "All", "fieldManager": "aiops.k8s"}, [{"op": "test", "value": "<é>"}], content_type="application/json-patch+json"
+    )
     assert answer == {"kind": "Deployment"}
     [asked] = web.asked
     assert asked.query == {"dryRun": ["All"], "fieldManager": ["aiops.k8s"]} and asked.body == b'[{"op": "test", "value": "\\u003c\xc3\xa9\\u003e"}]'
     assert {name: asked.headers[name] for name in ("Authorization", "Accept", "Content-Type", "User-Agent")} == {
-        "Authorization": "Bearer t0ken", "Accept": "application/json", "Content-Type": "application/json-patch+json", "User-Agent": "aiops.k8s"}
+        "Authorization": "Bearer t0ken",
+        "Accept": "application/json",
+        "Content-Type": "application/json-patch+json",
+        "User-Agent": "aiops.k8s",
+    }
 
 
 def test_impersonation_is_sent_group_by_group(web: Web) -> None:
@@ -37,7 +43,12 @@ def test_impersonation_is_sent_group_by_group(web: Web) -> None:
 
 STATUSES: list[tuple[Answer, int, str, str]] = [
     (status(401, "Unauthorized"), 401, "401 Unauthorized: the message", "The credentials are not accepted: the token or certificate may have expired"),
-    (status(403, "Forbidden", 'pods is forbidden: User "u" cannot list'), 403, '403 Forbidden: pods is forbidden: User "u" cannot list', "Grant the verb that the message names"),
+    (
+        status(403, "Forbidden", 'pods is forbidden: User "u" cannot list'),
+        403,
+        '403 Forbidden: pods is forbidden: User "u" cannot list',
+        "Grant the verb that the message names",
+    ),
     (status(404, "NotFound"), 404, "404 NotFound: the message", ""),
     (status(409, "Conflict"), 409, "409 Conflict: the message", ""),
     (status(422, "Invalid"), 422, "422 Invalid: the message", ""),
@@ -124,9 +135,17 @@ def test_somebody_listens_and_says_nothing() -> None:
             connect({"host": f"http://127.0.0.1:{silent.getsockname()[1]}", "api_key": "t"}).request("POST", "/x", None, {}, timeout=0.1)
 
 
-@pytest.mark.parametrize("value, written", [
-    ("a<b>&c", '"a\\u003cb\\u003e\\u0026c"'), ("\u2028\u2029", '"\\u2028\\u2029"'), ("é🦊", '"é🦊"'), ('"\\\n\t', '"\\"\\\\\\n\\t"'), ("/", '"/"'), ([1, True, None], "[1, true, null]"),
-])
+@pytest.mark.parametrize(
+    "value, written",
+    [
+        ("a<b>&c", '"a\\u003cb\\u003e\\u0026c"'),
+        ("\u2028\u2029", '"\\u2028\\u2029"'),
+        ("é🦊", '"é🦊"'),
+        ('"\\\n\t', '"\\"\\\\\\n\\t"'),
+        ("/", '"/"'),
+        ([1, True, None], "[1, true, null]"),
+    ],
+)
 def test_bytes_are_those_that_go_writes(value: Any, written: str) -> None:
     assert as_go_writes(value) == written.encode() and json.loads(as_go_writes(value)) == value
 

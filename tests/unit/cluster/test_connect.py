@@ -26,7 +26,12 @@ CHOICES: list[tuple[str, dict[str, Any], dict[str, str], dict[str, Any]]] = [
     ("verify: no", {}, {"K8S_AUTH_VERIFY_SSL": "No"}, {"validate_certs": False}),
     ("verify: 0", {}, {"K8S_AUTH_VALIDATE_CERTS": "0"}, {"validate_certs": False}),
     ("verify: yes", {}, {"K8S_AUTH_VERIFY_SSL": "yes"}, {"validate_certs": True}),
-    ("kubernetes.core's other names", {}, {"K8S_AUTH_SSL_CA_CERT": "/ca", "K8S_AUTH_CERT_FILE": "/c", "K8S_AUTH_KEY_FILE": "/k"}, {"ca_cert": "/ca", "client_cert": "/c", "client_key": "/k"}),
+    (
+        "kubernetes.core's other names",
+        {},
+        {"K8S_AUTH_SSL_CA_CERT": "/ca", "K8S_AUTH_CERT_FILE": "/c", "K8S_AUTH_KEY_FILE": "/k"},
+        {"ca_cert": "/ca", "client_cert": "/c", "client_key": "/k"},
+    ),
     ("groups from a variable", {}, {"K8S_AUTH_IMPERSONATE_GROUPS": "dev,ops,"}, {"impersonate_groups": ["dev", "ops"]}),
     ("proxy headers", {"proxy_headers": {"basic_auth": "a:b", "user_agent": None}}, {}, {"proxy_headers": {"basic_auth": "a:b"}}),
     ("proxy headers from variables", {}, {"K8S_AUTH_PROXY_HEADERS_USER_AGENT": "x"}, {"proxy_headers": {"user_agent": "x"}}),
@@ -41,7 +46,9 @@ def test_which_value_wins(what: str, options: dict[str, Any], environment: dict[
 
 def kubeconfig(server: str = "https://127.0.0.1:6443/", **user: Any) -> dict[str, Any]:
     return {
-        "apiVersion": "v1", "kind": "Config", "current-context": "one",
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "one",
         "clusters": [{"name": "one", "cluster": {"server": server}}, {"name": "two", "cluster": {"server": "https://two:6443"}}],
         "users": [{"name": "u", "user": user or {"token": "from-file"}}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": "u"}} for name in ("one", "two")],
@@ -112,7 +119,9 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, what: str, content: An
 
 def test_a_login_program_is_run(tmp_path: Path) -> None:
     program = tmp_path / "login"
-    program.write_text('#!/bin/sh\necho \'{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-program"}}\'\n', encoding="utf-8")
+    program.write_text(
+        '#!/bin/sh\necho \'{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","status":{"token":"from-program"}}\'\n', encoding="utf-8"
+    )
     program.chmod(0o755)
     login = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "Never"}
     assert connect({"kubeconfig": kubeconfig(exec=login)})._headers == [("Authorization", "Bearer from-program")]
@@ -125,7 +134,9 @@ def test_no_kubeconfig_at_all() -> None:
 
 @pytest.mark.parametrize("option", ["ca_cert", "client_cert", "client_key"])
 def test_files_that_cannot_be_read_are_named(option: str) -> None:
-    with pytest.raises(BadInput, match=f"{option} /nonexistent/file cannot be read. Give a readable file with the option {option} \\(K8S_AUTH_{option.upper()}\\)"):
+    with pytest.raises(
+        BadInput, match=f"{option} /nonexistent/file cannot be read. Give a readable file with the option {option} \\(K8S_AUTH_{option.upper()}\\)"
+    ):
         connect({"host": "https://h:1", "api_key": "t", option: "/nonexistent/file"})
 
 

@@ -84,11 +84,14 @@ def test_who_am_i(web: Web, api: Api) -> None:
     assert objects.who_am_i(api) == {"user": "", "groups": []}
 
 
-@pytest.mark.parametrize("answer, missing", [
-    ({"allowed": True}, ""),
-    ({"allowed": False, "reason": "no"}, "ann may not patch deployments in namespace shop"),
-    ({}, "ann may not patch deployments in namespace shop"),
-])
+@pytest.mark.parametrize(
+    "answer, missing",
+    [
+        ({"allowed": True}, ""),
+        ({"allowed": False, "reason": "no"}, "ann may not patch deployments in namespace shop"),
+        ({}, "ann may not patch deployments in namespace shop"),
+    ],
+)
 def test_may(web: Web, api: Api, answer: dict[str, object], missing: str) -> None:
     web.routes[ACCESS] = Answer(201, {"status": answer})
     web.routes[REVIEW] = Answer(201, {"status": {"userInfo": {"username": "ann"}}})

@@ -52,7 +52,9 @@ def test_a_whole_snapshot(web: Web, api: Api) -> None:
     assert taken["objects"]["pods"] == [{**pod("web-1"), "apiVersion": "v1", "kind": "Pod"}]
     assert taken["logs"] == {"shop/web-1/app": {"current": "false", "previous": "true"}}
     queries = [asked.query for asked in web.asked if asked.path.endswith("/log")]
-    assert all((query["tailLines"], query["limitBytes"], query["timestamps"], query["container"]) == (["200"], ["65536"], ["true"], ["app"]) for query in queries)
+    assert all(
+        (query["tailLines"], query["limitBytes"], query["timestamps"], query["container"]) == (["200"], ["65536"], ["true"], ["app"]) for query in queries
+    )
 
 
 def test_secrets_are_never_asked_for_and_configmaps_by_metadata_only(web: Web, api: Api) -> None:
@@ -75,8 +77,10 @@ def test_what_may_not_be_read_is_told(web: Web, api: Api) -> None:
     web.routes["GET /api/v1/namespaces/shop"] = web.routes["GET /api/v1/namespaces/kube-system"] = status(403, "Forbidden")
     taken = snapshots.take(api, "shop", none)
     assert taken["coverage"]["not_evaluated"] == [
-        {"what": "resourcequotas", "missing": "list resourcequotas in namespace shop"}, {"what": "nodes", "missing": "list nodes in the cluster"},
-        {"what": "cluster identity", "missing": "get namespaces/kube-system"}]
+        {"what": "resourcequotas", "missing": "list resourcequotas in namespace shop"},
+        {"what": "nodes", "missing": "list nodes in the cluster"},
+        {"what": "cluster identity", "missing": "get namespaces/kube-system"},
+    ]
     assert "nodes" not in taken["coverage"]["read"] and taken["cluster"]["uid"] == ""
 
 
@@ -92,9 +96,11 @@ def test_without_the_essential_verbs_all_of_them_are_named(web: Web, api: Api) -
         web.routes[f"GET {LISTS[name]}"] = status(403, "Forbidden")
     with pytest.raises(snapshots.Forbidden) as caught:
         snapshots.take(api, "shop", none)
-    assert str(caught.value) == (
-        "reader may not read what a diagnosis needs: list pods in namespace shop; list events in namespace shop; list nodes in the cluster. "
-        "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context.")
+    assert (
+        str(caught.value)
+        == "reader may not read what a diagnosis needs: list pods in namespace shop; list events in namespace shop; list nodes in the cluster. "
+        "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context."
+    )
 
 
 @pytest.mark.parametrize("code", [401, 500])

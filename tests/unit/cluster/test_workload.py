@@ -19,7 +19,13 @@ REVISION = {"deployment.kubernetes.io/revision": "2"}
 
 def live(kind: str = "Deployment", **status: Any) -> dict[str, Any]:
     metadata = {"name": "web", "namespace": "shop", "uid": "u", "generation": 4, "annotations": REVISION}
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}}, "status": status}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}},
+        "status": status,
+    }
 
 
 def pod(name: str, revision: str = "new", ready: bool = True, **status: Any) -> dict[str, Any]:
@@ -74,7 +80,12 @@ CONTAINERS: list[tuple[str, dict[str, Any], int, list[str]]] = [
     ("starting", {"containerStatuses": [container(waiting="ContainerCreating")], "initContainerStatuses": [container(terminated="Completed")]}, 0, []),
     ("crash loop", {"containerStatuses": [container(4, waiting="CrashLoopBackOff", last="OOMKilled")]}, 4, ["CrashLoopBackOff", "OOMKilled"]),
     ("just ended", {"containerStatuses": [container(1, terminated="Error", last="Error")]}, 1, ["Error"]),
-    ("init containers count", {"initContainerStatuses": [container(3, waiting="CrashLoopBackOff")], "containerStatuses": [container(2, waiting="PodInitializing")]}, 5, ["CrashLoopBackOff"]),
+    (
+        "init containers count",
+        {"initContainerStatuses": [container(3, waiting="CrashLoopBackOff")], "containerStatuses": [container(2, waiting="PodInitializing")]},
+        5,
+        ["CrashLoopBackOff"],
+    ),
 ]
 
 
@@ -86,7 +97,12 @@ def test_restarts_and_reasons(what: str, status: dict[str, Any], restarts: int, 
 
 def test_a_deployment_over_the_wire(web: Web, api: Api) -> None:
     def owned(name: str, revision: str, owner: str) -> dict[str, Any]:
-        metadata = {"name": name, "annotations": {"deployment.kubernetes.io/revision": revision}, "labels": {"pod-template-hash": name}, "ownerReferences": [{"uid": owner}]}
+        metadata = {
+            "name": name,
+            "annotations": {"deployment.kubernetes.io/revision": revision},
+            "labels": {"pod-template-hash": name},
+            "ownerReferences": [{"uid": owner}],
+        }
         return {"metadata": metadata}
 
     web.routes[f"GET {SHOP}/deployments/web"] = Answer(200, live(updatedReplicas=1))
@@ -113,7 +129,10 @@ def test_a_workload_that_is_gone(api: Api) -> None:
 
 SELECTORS: list[tuple[dict[str, Any], str]] = [
     ({"matchLabels": {"app": "web", "tier": "x"}}, "app=web,tier=x"),
-    ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}, {"key": "d", "operator": "NotIn", "values": ["e"]}]}, "a in (b,c),d notin (e)"),
+    (
+        {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b", "c"]}, {"key": "d", "operator": "NotIn", "values": ["e"]}]},
+        "a in (b,c),d notin (e)",
+    ),
     ({"matchLabels": {"app": "web"}, "matchExpressions": [{"key": "f", "operator": "Exists"}, {"key": "g", "operator": "DoesNotExist"}]}, "app=web,f,!g"),
     ({"matchLabels": None, "matchExpressions": None}, ""),
 ]

@@ -71,7 +71,7 @@ def test_removal_takes_new_chains_and_the_jumps_to_them() -> None:
         "*filter",
         ":AIOPS-INPUT - [0:0]",
         ":KUBE-FORWARD - [0:0]",
-        "-D INPUT -m conntrack --ctstate NEW" ' -m comment --comment "kubernetes -j KUBE-OLD portals" -j KUBE-FORWARD',
+        "-D INPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes -j KUBE-OLD portals\" -j KUBE-FORWARD",
         "-D INPUT -m comment --comment aiops-k8s-cluster -j AIOPS-INPUT",
         "-X AIOPS-INPUT",
         "-X KUBE-FORWARD",

@@ -72,7 +72,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 def test_failing_kind_goes_on_and_says_why(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(_: Paths) -> model.Cluster:
+    def fail(_paths: Paths) -> model.Cluster:
         raise ClusterError("unable to apply caps")
 
     monkeypatch.setattr(providers, "_kind", fail)

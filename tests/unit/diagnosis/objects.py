@@ -14,9 +14,19 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import
 Object = dict[str, Any]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 RESOURCES = {
-    "Pod": "pods", "Event": "events", "ReplicaSet": "replicasets", "Deployment": "deployments", "StatefulSet": "statefulsets",
-    "DaemonSet": "daemonsets", "Job": "jobs", "Service": "services", "EndpointSlice": "endpointslices", "ConfigMap": "configmaps",
-    "ResourceQuota": "resourcequotas", "LimitRange": "limitranges", "Node": "nodes",
+    "Pod": "pods",
+    "Event": "events",
+    "ReplicaSet": "replicasets",
+    "Deployment": "deployments",
+    "StatefulSet": "statefulsets",
+    "DaemonSet": "daemonsets",
+    "Job": "jobs",
+    "Service": "services",
+    "EndpointSlice": "endpointslices",
+    "ConfigMap": "configmaps",
+    "ResourceQuota": "resourcequotas",
+    "LimitRange": "limitranges",
+    "Node": "nodes",
 }
 
 
@@ -34,8 +44,13 @@ def snapshot(*items: Object, logs: dict[str, Any] | None = None) -> dict[str, An
         for key, text in (logs or {}).items()
     }
     return {
-        "schema": "aiops.k8s/snapshot/v1", "taken_at": NOW.isoformat().replace("+00:00", "Z"), "user": "reader", "objects": objects, "logs": kept,
-        "cluster": {"server": "https://127.0.0.1:6443", "uid": "cluster-1", "version": "v1.34.4"}, "coverage": {"read": [], "not_evaluated": []},
+        "schema": "aiops.k8s/snapshot/v1",
+        "taken_at": NOW.isoformat().replace("+00:00", "Z"),
+        "user": "reader",
+        "objects": objects,
+        "logs": kept,
+        "cluster": {"server": "https://127.0.0.1:6443", "uid": "cluster-1", "version": "v1.34.4"},
+        "coverage": {"read": [], "not_evaluated": []},
     }
 
 
@@ -73,13 +88,39 @@ def spec(name: str = "app", **more: Any) -> Object:
     return {"name": name, "image": "shop/web:1", "resources": {}, **more}
 
 
-def pod(*statuses: Object, name: str = "web-1", owner: Object | None = None, specs: list[Object] | None = None, init: list[Object] | None = None,
-        init_statuses: list[Object] | None = None, phase: str = "Running", conditions: list[Object] | None = None, node: str = "node-1", **metadata: Any) -> Object:
+def pod(
+    *statuses: Object,
+    name: str = "web-1",
+    owner: Object | None = None,
+    specs: list[Object] | None = None,
+    init: list[Object] | None = None,
+    init_statuses: list[Object] | None = None,
+    phase: str = "Running",
+    conditions: list[Object] | None = None,
+    node: str = "node-1",
+    **metadata: Any,
+) -> Object:
     ready = bool(statuses) and all(one["ready"] for one in statuses)
     found = [{"type": "Ready", "status": str(ready)}] if conditions is None else conditions
-    pod_spec = {"restartPolicy": "Always", "containers": specs or [spec()], **({"nodeName": node} if node else {}), **({"initContainers": init} if init else {})}
-    pod_status = {"phase": phase, "conditions": found, **({"containerStatuses": list(statuses)} if statuses else {}), **({"initContainerStatuses": init_statuses} if init_statuses else {})}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta("Pod", name, owner, creationTimestamp=ago(600), **metadata), "spec": pod_spec, "status": pod_status}
+    pod_spec = {
+        "restartPolicy": "Always",
+        "containers": specs or [spec()],
+        **({"nodeName": node} if node else {}),
+        **({"initContainers": init} if init else {}),
+    }
+    pod_status = {
+        "phase": phase,
+        "conditions": found,
+        **({"containerStatuses": list(statuses)} if statuses else {}),
+        **({"initContainerStatuses": init_statuses} if init_statuses else {}),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": meta("Pod", name, owner, creationTimestamp=ago(600), **metadata),
+        "spec": pod_spec,
+        "status": pod_status,
+    }
 
 
 def pending(message: str, reason: str = "Unschedulable", **more: Any) -> Object:
@@ -92,7 +133,14 @@ def controller(kind: str, name: str = "web", owner: Object | None = None, replic
     template = template or {"metadata": {"labels": {"app": name}}, "spec": {"containers": [spec()]}}
     body = {**({} if replicas is None else {"replicas": replicas}), "selector": {"matchLabels": {"app": name}}, "template": template}
     version = "batch/v1" if kind == "Job" else "apps/v1"
-    return {"apiVersion": version, "kind": kind, "metadata": meta(kind, name, owner, generation=2), "spec": body, "status": {"replicas": replicas or 0}, **more}
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": meta(kind, name, owner, generation=2),
+        "spec": body,
+        "status": {"replicas": replicas or 0},
+        **more,
+    }
 
 
 def deployment(name: str = "web", **more: Any) -> Object:
@@ -108,10 +156,24 @@ def replicaset(owner: Object, revision: int = 1, ready: int = 0, **more: Any) ->
 
 def event(about: Object, reason: str, message: str, seconds: float = 20, container: str = "", count: int = 3) -> Object:
     metadata = about["metadata"]
-    involved = {"kind": about["kind"], "namespace": "shop", "name": metadata["name"], "uid": metadata["uid"], **({"fieldPath": f"spec.containers{{{container}}}"} if container else {})}
+    involved = {
+        "kind": about["kind"],
+        "namespace": "shop",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        **({"fieldPath": f"spec.containers{{{container}}}"} if container else {}),
+    }
     name = f"{metadata['name']}.{abs(hash((reason, message, seconds)))}"
-    return {"apiVersion": "v1", "kind": "Event", "metadata": {"name": name, "namespace": "shop", "uid": name}, "reason": reason, "message": message,
-            "involvedObject": involved, "lastTimestamp": ago(seconds), "count": count}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": "shop", "uid": name},
+        "reason": reason,
+        "message": message,
+        "involvedObject": involved,
+        "lastTimestamp": ago(seconds),
+        "count": count,
+    }
 
 
 def node(name: str = "node-1", cpu: str = "4", memory: str = "8Gi") -> Object:

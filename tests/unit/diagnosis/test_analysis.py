@@ -15,22 +15,59 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 
 from tests.unit.diagnosis.objects import (
-    Object, ago, codes, controller, deployment, ended, event, findings, looping, only, pending, pod, replicaset, running, snapshot, spec)
+    Object,
+    ago,
+    codes,
+    controller,
+    deployment,
+    ended,
+    event,
+    findings,
+    looping,
+    only,
+    pending,
+    pod,
+    replicaset,
+    running,
+    snapshot,
+    spec,
+)
 
 WEB, DB, JOB = deployment("web"), controller("StatefulSet", "db"), controller("Job", "import", replicas=None)
 RS1, RS2 = replicaset(WEB, 1), replicaset(WEB, 2, replicas=3)
+RS2["status"]["replicas"] = 1
 CRASH = looping(ended(1))
 
 
 def shop() -> dict[str, Any]:
     """Two failing revisions of web, a failing db and job, and a pod of nobody's."""
     return snapshot(
-        WEB, DB, JOB, RS1, RS2, pod(CRASH, name="web-1-a", owner=RS1), pod(CRASH, name="web-2-a", owner=RS2), pod(CRASH, name="db-0", owner=DB),
-        pod(CRASH, name="import-x", owner=JOB), pod(CRASH, name="alone"), event(RS2, "FailedCreate", 'pods "x" is forbidden: exceeded quota: q'))
+        WEB,
+        DB,
+        JOB,
+        RS1,
+        RS2,
+        pod(CRASH, name="web-1-a", owner=RS1),
+        pod(CRASH, name="web-2-a", owner=RS2),
+        pod(CRASH, name="db-0", owner=DB),
+        pod(CRASH, name="import-x", owner=JOB),
+        pod(CRASH, name="alone"),
+        event(RS2, "FailedCreate", 'pods "x" is forbidden: exceeded quota: q'),
+    )
 
 
 TARGETS: list[tuple[str, str, list[tuple[str, str, int]]]] = [
-    ("", "", [("Deployment/web", "AppCrash", 2), ("Deployment/web", "PodsNotCreated", 0), ("Job/import", "AppCrash", 1), ("Pod/alone", "AppCrash", 1), ("StatefulSet/db", "AppCrash", 1)]),
+    (
+        "",
+        "",
+        [
+            ("Deployment/web", "AppCrash", 2),
+            ("Deployment/web", "PodsNotCreated", 0),
+            ("Job/import", "AppCrash", 1),
+            ("Pod/alone", "AppCrash", 1),
+            ("StatefulSet/db", "AppCrash", 1),
+        ],
+    ),
     ("deployment/web", "", [("Deployment/web", "AppCrash", 2), ("Deployment/web", "PodsNotCreated", 0)]),
     ("deploy/web", "", [("Deployment/web", "AppCrash", 2), ("Deployment/web", "PodsNotCreated", 0)]),
     ("Deployment/web", "", [("Deployment/web", "AppCrash", 2), ("Deployment/web", "PodsNotCreated", 0)]),
@@ -56,9 +93,25 @@ BAD_TARGETS: list[tuple[str, str, type[Exception], str]] = [
     ("deployment/", "", BadInput, "workload is 'deployment/'."),
     ("/web", "", BadInput, "workload is '/web'."),
     ("cronjob/x", "", BadInput, "workload is 'cronjob/x'."),
-    ("deployment/nosuch", "", NotFound, "There is no workload deployment/nosuch in the namespace. Its workloads: deployment/web, job/import, replicaset/web-1, replicaset/web-2, statefulset/db. Check the option workload."),
+    (
+        "deployment/nosuch",
+        "",
+        NotFound,
+        (
+            "There is no workload deployment/nosuch in the namespace. Its workloads: deployment/web, job/import, replicaset/web-1, replicaset/web-2,"
+            " statefulset/db. Check the option workload."
+        ),
+    ),
     ("statefulset/web", "", NotFound, "There is no workload statefulset/web in the namespace."),
-    ("", "nosuch", NotFound, "There is no pod nosuch in the namespace; it may have been replaced meanwhile. Its pods now: alone, db-0, import-x, web-1-a, web-2-a. Check the option pod, or name the workload instead."),
+    (
+        "",
+        "nosuch",
+        NotFound,
+        (
+            "There is no pod nosuch in the namespace; it may have been replaced meanwhile. Its pods now: alone, db-0, import-x, web-1-a, web-2-a. Check the"
+            " option pod, or name the workload instead."
+        ),
+    ),
 ]
 
 
@@ -86,8 +139,11 @@ def test_replicas_fold_into_one_finding() -> None:
 
 def test_different_causes_and_containers_do_not_fold() -> None:
     pods = [
-        pod(CRASH, name="a", owner=RS1), pod(looping(ended(137, "OOMKilled")), name="b", owner=RS1),
-        pod(looping(ended(1), name="side"), name="c", owner=RS1, specs=[spec("side")]), pending("0/1 nodes are available: 1 Insufficient cpu.", name="d", owner=RS1)]
+        pod(CRASH, name="a", owner=RS1),
+        pod(looping(ended(137, "OOMKilled")), name="b", owner=RS1),
+        pod(looping(ended(1), name="side"), name="c", owner=RS1, specs=[spec("side")]),
+        pending("0/1 nodes are available: 1 Insufficient cpu.", name="d", owner=RS1),
+    ]
     found = findings(snapshot(WEB, RS1, *pods))
     assert [(one.code, one.container) for one in found] == [("AppCrash", "app"), ("AppCrash", "side"), ("InsufficientCPU", ""), ("OOMKilledNoLimit", "app")]
 
@@ -146,7 +202,19 @@ def test_the_order_of_objects_does_not_change_what_is_found() -> None:
 def test_every_finding_is_complete() -> None:
     for one in findings(shop()):
         document = one.document()
-        assert set(document) == {"code", "severity", "object", "container", "title", "root_cause", "suggested_fix", "expected_outcome", "evidence", "pods", "runbook"}
+        assert set(document) == {
+            "code",
+            "severity",
+            "object",
+            "container",
+            "title",
+            "root_cause",
+            "suggested_fix",
+            "expected_outcome",
+            "evidence",
+            "pods",
+            "runbook",
+        }
         assert all(document[key] for key in ("code", "severity", "title", "root_cause", "suggested_fix", "expected_outcome", "evidence", "runbook"))
         assert document["runbook"].startswith("docs/runbooks/troubleshoot-")
 

@@ -8,7 +8,23 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.diagnosis.objects import (
-    Object, ago, codes, controller, deployment, ended, event, looping, pending, pod, replicaset, running, snapshot, spec, status, waiting)
+    Object,
+    ago,
+    codes,
+    controller,
+    deployment,
+    ended,
+    event,
+    looping,
+    pending,
+    pod,
+    replicaset,
+    running,
+    snapshot,
+    spec,
+    status,
+    waiting,
+)
 
 
 def finished(code: int = 0) -> Object:
@@ -50,7 +66,10 @@ HEALTHY: list[tuple[str, list[Object]]] = [
     ("a running pod", [DEPLOYMENT, RS, pod(running(), owner=RS)]),
     ("a completed pod", [pod(finished(), phase="Succeeded")]),
     ("a completed job", [JOB, pod(finished(), owner=JOB, phase="Succeeded")]),
-    ("a job that needed a second try", [JOB, pod(finished(1), name="try-1", owner=JOB, phase="Failed"), pod(finished(), name="try-2", owner=JOB, phase="Succeeded")]),
+    (
+        "a job that needed a second try",
+        [JOB, pod(finished(1), name="try-1", owner=JOB, phase="Failed"), pod(finished(), name="try-2", owner=JOB, phase="Succeeded")],
+    ),
     ("a suspended job", [SUSPENDED]),
     ("a terminating pod that fails on its way out", [deleted(looping(ended(137)))]),
     ("a terminating pod that never started", [deleted(waiting("ImagePullBackOff", "not found"))]),
@@ -58,8 +77,14 @@ HEALTHY: list[tuple[str, list[Object]]] = [
     ("one restart lately", [pod(running(restarts=1, last=ended(1)))]),
     ("a pod that starts", [pod(waiting("ContainerCreating"), phase="Pending")]),
     ("a pod without any status", [pod(phase="Pending")]),
-    ("init containers that run", [pod(waiting("PodInitializing"), init=[spec("setup")], init_statuses=[running("setup", ready=False, since=20)], phase="Pending")]),
-    ("init containers that are done", [pod(running(), init=[spec("setup")], init_statuses=[{**status("terminated", "setup", ready=True), "state": {"terminated": ended(0)}}])]),
+    (
+        "init containers that run",
+        [pod(waiting("PodInitializing"), init=[spec("setup")], init_statuses=[running("setup", ready=False, since=20)], phase="Pending")],
+    ),
+    (
+        "init containers that are done",
+        [pod(running(), init=[spec("setup")], init_statuses=[{**status("terminated", "setup", ready=True), "state": {"terminated": ended(0)}}])],
+    ),
     ("a sidecar that runs as init container", [pod(running(), init=[spec("mesh", restartPolicy="Always")], init_statuses=[running("mesh")])]),
     ("a long initial delay", slow_start()),
     ("not ready yet, without any probe failure", [pod(running(ready=False, since=5))]),
@@ -81,8 +106,10 @@ def test_warnings_of_healthy_pods_are_no_findings() -> None:
     events = [
         event(one, "Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:1: connect: connection refused", container="app"),
         event(one, "Unhealthy", "Liveness probe failed: i/o timeout", container="app"),
-        event(one, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."), event(one, "FailedMount", 'configmap "x" not found'),
-        event(one, "BackOff", "Back-off restarting failed container app", 3000), event(one, "Failed", "Error: ErrImagePull"),
+        event(one, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."),
+        event(one, "FailedMount", 'configmap "x" not found'),
+        event(one, "BackOff", "Back-off restarting failed container app", 3000),
+        event(one, "Failed", "Error: ErrImagePull"),
     ]
     assert codes(snapshot(one, *events)) == []
 

@@ -14,19 +14,59 @@ from tests.unit.diagnosis.objects import ago, codes, controller, deployment, eve
 TAIL = " no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
 PLACES: list[tuple[str, str, str, str]] = [
     ("cpu", "0/1 nodes are available: 1 Insufficient cpu." + TAIL, "InsufficientCPU", "1 node(s) lack cpu for its request of 900m + 2"),
-    ("cpu, older scheduler", "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.", "InsufficientCPU", "3 node(s) lack cpu"),
+    (
+        "cpu, older scheduler",
+        "0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod.",
+        "InsufficientCPU",
+        "3 node(s) lack cpu",
+    ),
     ("memory", "0/1 nodes are available: 1 Insufficient memory." + TAIL, "InsufficientMemory", "1 node(s) lack memory for its request of 9Gi."),
     ("both", "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory." + TAIL, "InsufficientCPU", "lack cpu"),
-    ("among others", "0/3 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 Insufficient memory." + TAIL, "InsufficientMemory", "2 node(s) lack memory"),
+    (
+        "among others",
+        "0/3 nodes are available: 1 node(s) had untolerated taint {a: b}, 2 Insufficient memory." + TAIL,
+        "InsufficientMemory",
+        "2 node(s) lack memory",
+    ),
     ("a device", "0/1 nodes are available: 1 Insufficient nvidia.com/gpu." + TAIL, "Unschedulable", "1 Insufficient nvidia.com/gpu."),
-    ("taint", "0/2 nodes are available: 2 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }." + TAIL, "Unschedulable", "no node is without a taint"),
+    (
+        "taint",
+        "0/2 nodes are available: 2 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }." + TAIL,
+        "Unschedulable",
+        "no node is without a taint",
+    ),
     ("cordon", "0/2 nodes are available: 2 node(s) were unschedulable." + TAIL, "Unschedulable", "the nodes are cordoned"),
     ("selector", "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector." + TAIL, "Unschedulable", "no node has the labels"),
-    ("anti-affinity", "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules." + TAIL, "Unschedulable", "the pod's anti-affinity excludes every node"),
-    ("spread", "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints." + TAIL, "Unschedulable", "topology spread constraints exclude every node"),
-    ("no claim", '0/1 nodes are available: persistentvolumeclaim "data" not found. not found', "Unschedulable", "a PersistentVolumeClaim of the pod is missing or not bound"),
-    ("unbound claim", "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims." + TAIL, "Unschedulable", "a PersistentVolumeClaim of the pod is missing or not bound"),
-    ("host port", "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports." + TAIL, "Unschedulable", "the host port of the pod is taken"),
+    (
+        "anti-affinity",
+        "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules." + TAIL,
+        "Unschedulable",
+        "the pod's anti-affinity excludes every node",
+    ),
+    (
+        "spread",
+        "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints." + TAIL,
+        "Unschedulable",
+        "topology spread constraints exclude every node",
+    ),
+    (
+        "no claim",
+        '0/1 nodes are available: persistentvolumeclaim "data" not found. not found',
+        "Unschedulable",
+        "a PersistentVolumeClaim of the pod is missing or not bound",
+    ),
+    (
+        "unbound claim",
+        "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims." + TAIL,
+        "Unschedulable",
+        "a PersistentVolumeClaim of the pod is missing or not bound",
+    ),
+    (
+        "host port",
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports." + TAIL,
+        "Unschedulable",
+        "the host port of the pod is taken",
+    ),
     ("nothing said", "", "Unschedulable", "the scheduler gave no reason."),
 ]
 SPECS = [spec(resources={"requests": {"cpu": "900m", "memory": "9Gi"}}), spec("side", resources={"requests": {"cpu": "2"}})]
@@ -42,9 +82,16 @@ def test_why_no_node_takes_a_pod(what: str, message: str, code: str, cause: str)
     assert finding.document()["runbook"] == "docs/runbooks/troubleshoot-unschedulable.md"
 
 
-@pytest.mark.parametrize("resource, bound", [("cpu", "The most that any node can give is 16 (node node-2)."), ("memory", "The most that any node can give is 64Gi (node node-2).")])
+@pytest.mark.parametrize(
+    "resource, bound", [("cpu", "The most that any node can give is 16 (node node-2)."), ("memory", "The most that any node can give is 64Gi (node node-2).")]
+)
 def test_the_largest_node_is_named(resource: str, bound: str) -> None:
-    taken = snapshot(pending(f"0/2 nodes are available: 2 Insufficient {resource}."), node("node-1", "4500m", "900Mi"), node("node-2", "16", "64Gi"), node("node-3", "", ""))
+    taken = snapshot(
+        pending(f"0/2 nodes are available: 2 Insufficient {resource}."),
+        node("node-1", "4500m", "900Mi"),
+        node("node-2", "16", "64Gi"),
+        node("node-3", "", ""),
+    )
     assert only(taken).root_cause.endswith(bound) and f"node/node-2 status.allocatable: {resource}: " in excerpts(taken)
 
 
@@ -72,7 +119,11 @@ def refused(text: str, count: int = 1) -> list[dict[str, Any]]:
 
 REFUSALS = [
     ("quota", "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1", "a ResourceQuota of the namespace is used up"),
-    ("quota without limits", "failed quota: q: must specify limits.memory for: app", "a ResourceQuota asks for requests or limits that the pod does not state"),
+    (
+        "quota without limits",
+        "failed quota: q: must specify limits.memory for: app",
+        "a ResourceQuota asks for requests or limits that the pod does not state",
+    ),
     ("pod security", 'violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false', "the namespace's Pod Security level forbids it"),
     ("service account", 'error looking up service account shop/absent: serviceaccount "absent" not found', "its service account does not exist"),
     ("webhook", 'admission webhook "policy.example" denied the request: no', "an admission webhook refused it"),

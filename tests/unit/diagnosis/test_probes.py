@@ -17,7 +17,8 @@ KILLED = ended(137, seconds=15)
 
 
 def probed(kind: str, state: Object, **more: Any) -> Object:
-    return pod(state, specs=[spec(**{f"{kind.lower()}Probe": {**HTTP, **more}}, ports=[{"containerPort": 9090}])])
+    probe: dict[str, Any] = {f"{kind.lower()}Probe": {**HTTP, **more}}
+    return pod(state, specs=[spec(ports=[{"containerPort": 9090}], **probe)])
 
 
 def unhealthy(one: Object, kind: str, seconds: float = 20, container: str = "app") -> Object:
@@ -29,7 +30,11 @@ def killing(one: Object, kind: str, seconds: float = 18, container: str = "app")
 
 
 @pytest.mark.parametrize("kind, code", [("Liveness", "LivenessProbeFailing"), ("Startup", "StartupProbeFailing")])
-@pytest.mark.parametrize("state", [looping(KILLED), running(restarts=3, ready=False, last=KILLED, since=14), running(restarts=1, last=ended(143, seconds=15), since=14)], ids=["loop", "again", "ready"])
+@pytest.mark.parametrize(
+    "state",
+    [looping(KILLED), running(restarts=3, ready=False, last=KILLED, since=14), running(restarts=1, last=ended(143, seconds=15), since=14)],
+    ids=["loop", "again", "ready"],
+)
 def test_a_probe_that_kills(kind: str, code: str, state: Object) -> None:
     one = probed(kind, state)
     taken = snapshot(one, unhealthy(one, kind), killing(one, kind))
@@ -95,7 +100,9 @@ def test_a_crash_long_ago_does_not_hide_the_readiness_probe() -> None:
     assert codes(snapshot(one, unhealthy(one, "Readiness"))) == ["ReadinessProbeFailing"]
 
 
-@pytest.mark.parametrize("state, container", [(running(since=600), "app"), (running(ready=False, since=600), "side")], ids=["ready by now", "about another container"])
+@pytest.mark.parametrize(
+    "state, container", [(running(since=600), "app"), (running(ready=False, since=600), "side")], ids=["ready by now", "about another container"]
+)
 def test_readiness_of_something_else(state: Object, container: str) -> None:
     one = probed("Readiness", state)
     assert codes(snapshot(one, unhealthy(one, "Readiness", container=container))) == []
@@ -106,10 +113,17 @@ def test_events_without_a_field_path_count() -> None:
     assert codes(snapshot(one, unhealthy(one, "Readiness", container=""))) == ["ReadinessProbeFailing"]
 
 
-@pytest.mark.parametrize("probe, text", [
-    ({"httpGet": {"port": 8080, "path": "/x"}}, "HTTP GET :8080/x"), ({"httpGet": {"port": "web"}}, "HTTP GET :web/"), ({"tcpSocket": {"port": 5432}}, "TCP :5432"),
-    ({"grpc": {"port": 9000, "service": ""}}, "gRPC :9000"), ({"exec": {"command": ["cat", "/ready"]}}, "exec cat /ready"), ({}, "exec "),
-    ({"exec": {"command": ["x" * 200]}}, "exec " + "x" * 115),
-])
+@pytest.mark.parametrize(
+    "probe, text",
+    [
+        ({"httpGet": {"port": 8080, "path": "/x"}}, "HTTP GET :8080/x"),
+        ({"httpGet": {"port": "web"}}, "HTTP GET :web/"),
+        ({"tcpSocket": {"port": 5432}}, "TCP :5432"),
+        ({"grpc": {"port": 9000, "service": ""}}, "gRPC :9000"),
+        ({"exec": {"command": ["cat", "/ready"]}}, "exec cat /ready"),
+        ({}, "exec "),
+        ({"exec": {"command": ["x" * 200]}}, "exec " + "x" * 115),
+    ],
+)
 def test_what_a_probe_asks(probe: dict[str, Any], text: str) -> None:
     assert target(probe) == text

@@ -10,7 +10,23 @@ from typing import Any
 import pytest
 
 from tests.unit.diagnosis.objects import (
-    Object, ago, codes, deployment, ended, event, excerpts, looping, only, pod, replicaset, running, snapshot, spec, status, waiting)
+    Object,
+    ago,
+    codes,
+    deployment,
+    ended,
+    event,
+    excerpts,
+    looping,
+    only,
+    pod,
+    replicaset,
+    running,
+    snapshot,
+    spec,
+    status,
+    waiting,
+)
 
 OCI = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
 LIMITED = [spec(resources={"limits": {"memory": "64Mi"}})]
@@ -101,7 +117,11 @@ STARTS: list[tuple[str, str, str, str]] = [
 @pytest.mark.parametrize("form", ["run container error", "back-off", "terminated"])
 def test_a_command_that_the_runtime_cannot_start(what: str, message: str, missing: str, cause: str, form: str) -> None:
     last = ended(128, "StartError", message=OCI + message)
-    state = {"run container error": waiting("RunContainerError", OCI + message, restarts=4, last=last), "back-off": looping(last), "terminated": terminated(last)}[form]
+    state = {
+        "run container error": waiting("RunContainerError", OCI + message, restarts=4, last=last),
+        "back-off": looping(last),
+        "terminated": terminated(last),
+    }[form]
     taken = snapshot(pod(state, specs=[spec(command=["/app/run", "--fast"])]))
     finding = only(taken)
     assert finding.code == "CommandNotFound" and finding.title == f"container app cannot run its command {missing!r}"
@@ -109,18 +129,25 @@ def test_a_command_that_the_runtime_cannot_start(what: str, message: str, missin
     assert message in excerpts(taken)
 
 
-@pytest.mark.parametrize("message", [
-    "error during container init: mkdir /etc/passwd: not a directory: unknown",
-    'error mounting "/var/lib/x" to rootfs at "/data": stat /var/lib/x: no such file or directory: unknown',
-    'chdir to cwd ("/nope") set in config.json failed: no such file or directory: unknown',
-])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "error during container init: mkdir /etc/passwd: not a directory: unknown",
+        'error mounting "/var/lib/x" to rootfs at "/data": stat /var/lib/x: no such file or directory: unknown',
+        'chdir to cwd ("/nope") set in config.json failed: no such file or directory: unknown',
+    ],
+)
 def test_other_start_errors_do_not_blame_the_command(message: str) -> None:
     assert codes(snapshot(pod(looping(ended(128, "StartError", message=OCI + message))))) == ["AppCrash"]
 
 
 SHELLS = [
-    (127, "sh: nosuch: not found", "nosuch"), (127, "/bin/sh: 1: nosuch: not found", "nosuch"), (127, "bash: line 1: nosuch: command not found", "nosuch"),
-    (127, "sh: can't open '/run.sh': No such file or directory", "/run.sh"), (126, "sh: /run.sh: Permission denied", ""), (127, "", ""),
+    (127, "sh: nosuch: not found", "nosuch"),
+    (127, "/bin/sh: 1: nosuch: not found", "nosuch"),
+    (127, "bash: line 1: nosuch: command not found", "nosuch"),
+    (127, "sh: can't open '/run.sh': No such file or directory", "/run.sh"),
+    (126, "sh: /run.sh: Permission denied", ""),
+    (127, "", ""),
 ]
 
 
@@ -132,10 +159,30 @@ def test_a_command_that_the_shell_cannot_run(code: int, line: str, missing: str)
 
 
 CRASHES: list[tuple[str, int, str, str]] = [
-    ("python", 1, 'starting\nTraceback (most recent call last):\n  File "/app/main.py", line 3, in <module>\n    main()\nKeyError: \'DATABASE_URL\'\n', "KeyError: 'DATABASE_URL'"),
-    ("java", 1, "INFO starting error reporting\nException in thread \"main\" java.lang.IllegalStateException: no config\n\tat app.Main.main(Main.java:5)\n", 'Exception in thread "main" java.lang.IllegalStateException: no config'),
-    ("go", 2, "listening\npanic: runtime error: index out of range [5] with length 3\n\ngoroutine 1 [running]:\nmain.main()\n", "panic: runtime error: index out of range [5] with length 3"),
-    ("node", 1, "node:internal/modules/cjs/loader:1080\n  throw err;\n  ^\n\nError: Cannot find module 'express'\nRequire stack:\n- /app/x.js\n", "Error: Cannot find module 'express'"),
+    (
+        "python",
+        1,
+        "starting\nTraceback (most recent call last):\n  File \"/app/main.py\", line 3, in <module>\n    main()\nKeyError: 'DATABASE_URL'\n",
+        "KeyError: 'DATABASE_URL'",
+    ),
+    (
+        "java",
+        1,
+        'INFO starting error reporting\nException in thread "main" java.lang.IllegalStateException: no config\n\tat app.Main.main(Main.java:5)\n',
+        'Exception in thread "main" java.lang.IllegalStateException: no config',
+    ),
+    (
+        "go",
+        2,
+        "listening\npanic: runtime error: index out of range [5] with length 3\n\ngoroutine 1 [running]:\nmain.main()\n",
+        "panic: runtime error: index out of range [5] with length 3",
+    ),
+    (
+        "node",
+        1,
+        "node:internal/modules/cjs/loader:1080\n  throw err;\n  ^\n\nError: Cannot find module 'express'\nRequire stack:\n- /app/x.js\n",
+        "Error: Cannot find module 'express'",
+    ),
     ("shell", 2, "+ migrate\nmigrate: could not connect to db:5432\n", "migrate: could not connect to db:5432"),
     ("nothing telling", 3, "one\ntwo\n", "two"),
 ]
@@ -156,7 +203,9 @@ def test_a_crash_without_a_log() -> None:
     assert "no line of its log could be read" in only(snapshot(pod(looping(ended(1))), logs={"web-1": " \n"})).root_cause
 
 
-@pytest.mark.parametrize("code, text", [(139, "exit code 139 (SIGSEGV)"), (134, "exit code 134 (SIGABRT)"), (143, "exit code 143 (SIGTERM)"), (3, "exit code 3;")])
+@pytest.mark.parametrize(
+    "code, text", [(139, "exit code 139 (SIGSEGV)"), (134, "exit code 134 (SIGABRT)"), (143, "exit code 143 (SIGTERM)"), (3, "exit code 3;")]
+)
 def test_signals_are_named(code: int, text: str) -> None:
     assert text in only(snapshot(pod(looping(ended(code))), logs={"web-1": "x"})).root_cause
 

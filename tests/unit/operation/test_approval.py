@@ -40,14 +40,34 @@ def test_a_begun_change_may_be_continued(store: Directory) -> None:
 
 
 REFUSALS: list[tuple[str, Callable[[Directory], Record], float, str]] = [
-    ("never approved", samples.proposed, 10, "Record 0001 is proposed and was never approved. Approve it first: ansible-playbook aiops.k8s.approve -e record=0001 -e decision=approve -e digest="),
+    (
+        "never approved",
+        samples.proposed,
+        10,
+        "Record 0001 is proposed and was never approved. Approve it first: ansible-playbook aiops.k8s.approve -e record=0001 -e decision=approve -e digest=",
+    ),
     ("rejected", lambda store: samples.reach(store, samples.proposed(store), "rejected"), 10, "Record 0001 is rejected and was never approved"),
     ("expired", lambda store: samples.reach(store, samples.proposed(store), "expired"), 10, "Record 0001 is expired and was never approved"),
     ("approval expired", approved, 65.001, "The approval in record 0001 expired at 2026-11-21T13:05:00.000Z. Run the workflow again"),
-    ("clock set back", approved, 4.999, "This machine's clock says 2026-11-21T12:04:59.940Z, which is before the approval at 2026-11-21T12:05:00.000Z. Set the clock right."),
+    (
+        "clock set back",
+        approved,
+        4.999,
+        "This machine's clock says 2026-11-21T12:04:59.940Z, which is before the approval at 2026-11-21T12:05:00.000Z. Set the clock right.",
+    ),
     ("for another plan", lambda store: approved(store, digest="0" * 64), 10, "The approval in record 0001 is for the digest 00000000, not for"),
-    ("approver not on the list", lambda store: approved(store, samples.plan(policies={"medium": {"approvers": ["cem"]}})), 10, "does not count: bea is not among the approvers of this risk class (cem)"),
-    ("one person for a critical plan", lambda store: approved(store, samples.plan(risk="critical"), by=samples.PAYLOADS["approved"]["by"] | {"user": me()}), 10, "does not count: this risk class needs four eyes"),
+    (
+        "approver not on the list",
+        lambda store: approved(store, samples.plan(policies={"medium": {"approvers": ["cem"]}})),
+        10,
+        "does not count: bea is not among the approvers of this risk class (cem)",
+    ),
+    (
+        "one person for a critical plan",
+        lambda store: approved(store, samples.plan(risk="critical"), by=samples.PAYLOADS["approved"]["by"] | {"user": me()}),
+        10,
+        "does not count: this risk class needs four eyes",
+    ),
     ("advice", lambda store: store.create(samples.payload(None)), 10, "Record 0001 proposes no change: a person has to decide"),
 ]
 
@@ -121,7 +141,8 @@ def test_the_plan_belongs_to_one_cluster() -> None:
     gate.require_cluster(plan, {"uid": "cluster-1", "server": "https://another-name:6443"})
     with pytest.raises(GateRefused) as caught:
         gate.require_cluster(plan, {"uid": "cluster-2", "server": "https://127.0.0.1:6443"})
-    assert str(caught.value) == (
-        "The plan is for the cluster cluster-1 (https://127.0.0.1:6443), but https://127.0.0.1:6443 is the cluster cluster-2. "
+    assert (
+        str(caught.value)
+        == "The plan is for the cluster cluster-1 (https://127.0.0.1:6443), but https://127.0.0.1:6443 is the cluster cluster-2. "
         "Give the kubeconfig or context of the cluster that was diagnosed."
     )

@@ -35,7 +35,12 @@ Story = list[tuple[float, State]]
 
 STORIES: list[tuple[str, Story, str, str]] = [
     ("all at once", [(1, HEALTHY), (31, HEALTHY)], "passed", ""),
-    ("a rolling update", [(0.3, state(FAILING, settled=False)), (1, state(OLD)), (2, state(OLD, STARTING)), (5, state(OLD, GOOD)), (6, HEALTHY), (40, HEALTHY)], "passed", ""),
+    (
+        "a rolling update",
+        [(0.3, state(FAILING, settled=False)), (1, state(OLD)), (2, state(OLD, STARTING)), (5, state(OLD, GOOD)), (6, HEALTHY), (40, HEALTHY)],
+        "passed",
+        "",
+    ),
     ("held not long enough yet", [(1, HEALTHY), (30, HEALTHY)], "pending", ""),
     ("held exactly long enough", [(1, HEALTHY), (31, HEALTHY)], "passed", ""),
     ("the failing pod recovers by itself", [(0, state(FAILING)), (10, state(pod("old", True, 9))), (40, state(pod("old", True, 9)))], "passed", ""),
@@ -47,14 +52,39 @@ STORIES: list[tuple[str, Story, str, str]] = [
     ("a flap starts the hold anew", [(1, HEALTHY), (20, state(STARTING)), (25, HEALTHY), (54, HEALTHY)], "pending", ""),
     ("deleted", [(1, HEALTHY), (2, GONE)], "failed", "the workload does not exist any more"),
     ("created again", [(1, HEALTHY), (2, {**HEALTHY, "uid": "u2"})], "failed", "the workload was deleted and created again, so the change is gone"),
-    ("nothing happens", [(1, state(FAILING)), (120, state(FAILING))], "failed",
-     "not seen within 2 min: the status of the failing pods of deployment/web changes within 2 min; 0 of 1 pods available, 1 updated, 9 restarts (OOMKilled)"),
-    ("never settled", [(1, state(FAILING, settled=False)), (120, state(FAILING, settled=False))], "failed", "not seen within 2 min: the status of the failing pods"),
-    ("the new pod does not become ready", [(1, state(OLD, STARTING)), (120, state(STARTING))], "failed",
-     "not seen within 2 min: all pods of deployment/web are of the new revision and available within 2 min; 0 of 1 pods available, 1 updated, 0 restarts"),
-    ("old pods stay", [(1, state(OLD, GOOD, wanted=1, updated=1, available=0)), (120, state(OLD, GOOD, wanted=1, available=0))], "failed", "not seen within 2 min: all pods"),
-    ("the new pod crashes too", [(1, state(OLD, pod("new", False, 1, True, "Error"))), (9, state(OLD, pod("new", False, 2, True, "CrashLoopBackOff", "Error")))], "failed",
-     "the new pod new has restarted 2 times (CrashLoopBackOff, Error)"),
+    (
+        "nothing happens",
+        [(1, state(FAILING)), (120, state(FAILING))],
+        "failed",
+        (
+            "not seen within 2 min: the status of the failing pods of deployment/web changes within 2 min; 0 of 1 pods available, 1 updated, 9 restarts"
+            " (OOMKilled)"
+        ),
+    ),
+    (
+        "never settled",
+        [(1, state(FAILING, settled=False)), (120, state(FAILING, settled=False))],
+        "failed",
+        "not seen within 2 min: the status of the failing pods",
+    ),
+    (
+        "the new pod does not become ready",
+        [(1, state(OLD, STARTING)), (120, state(STARTING))],
+        "failed",
+        "not seen within 2 min: all pods of deployment/web are of the new revision and available within 2 min; 0 of 1 pods available, 1 updated, 0 restarts",
+    ),
+    (
+        "old pods stay",
+        [(1, state(OLD, GOOD, wanted=1, updated=1, available=0)), (120, state(OLD, GOOD, wanted=1, available=0))],
+        "failed",
+        "not seen within 2 min: all pods",
+    ),
+    (
+        "the new pod crashes too",
+        [(1, state(OLD, pod("new", False, 1, True, "Error"))), (9, state(OLD, pod("new", False, 2, True, "CrashLoopBackOff", "Error")))],
+        "failed",
+        "the new pod new has restarted 2 times (CrashLoopBackOff, Error)",
+    ),
     ("a restart under hold", [(1, HEALTHY), (20, state(pod("new", True, 1, True, "OOMKilled")))], "failed", "a container of new restarted (OOMKilled)"),
     ("a late pod restarts under hold", [(1, HEALTHY), (20, state(GOOD, pod("n2", True, 1)))], "failed", "a container of n2 restarted (no reason given)"),
     ("it flaps too late", [(1, HEALTHY), (29, state(STARTING)), (121, state(STARTING))], "failed", "not seen within 2 min: all pods"),
@@ -104,17 +134,20 @@ def test_without_failing_pods_only_availability_counts() -> None:
     assert validate([], (1, state(wanted=1)), (3, HEALTHY), (33, HEALTHY)).verdict == "passed"
 
 
-@pytest.mark.parametrize("what, seen, available", [
-    ("healthy", HEALTHY, True),
-    ("gone", GONE, False),
-    ("not settled", state(GOOD, settled=False), False),
-    ("not ready", state(STARTING), False),
-    ("not updated", state(GOOD, updated=0), False),
-    ("counted, but no such pod listed", state(updated=1, available=1), False),
-    ("one of two", state(GOOD, wanted=2), False),
-    ("more than wanted", state(GOOD, pod("n2"), wanted=1), True),
-    ("none wanted", state(wanted=0), True),
-])
+@pytest.mark.parametrize(
+    "what, seen, available",
+    [
+        ("healthy", HEALTHY, True),
+        ("gone", GONE, False),
+        ("not settled", state(GOOD, settled=False), False),
+        ("not ready", state(STARTING), False),
+        ("not updated", state(GOOD, updated=0), False),
+        ("counted, but no such pod listed", state(updated=1, available=1), False),
+        ("one of two", state(GOOD, wanted=2), False),
+        ("more than wanted", state(GOOD, pod("n2"), wanted=1), True),
+        ("none wanted", state(wanted=0), True),
+    ],
+)
 def test_is_available(what: str, seen: State, available: bool) -> None:
     assert checks.is_available(seen) is available
 
@@ -138,11 +171,17 @@ def test_watch(what: str, baseline: dict[str, int], seen: State, unavailable: fl
     assert found.startswith(reason) and bool(found) == bool(reason)
 
 
-@pytest.mark.parametrize("seen, text", [
-    (HEALTHY, "1 of 1 pods available, 1 updated, 0 restarts"),
-    (state(STARTING, pod("n2", False, 3, True, "Error", "CrashLoopBackOff"), OLD, wanted=2), "0 of 2 pods available, 2 updated, 3 restarts (CrashLoopBackOff, Error)"),
-    (GONE, "gone"),
-])
+@pytest.mark.parametrize(
+    "seen, text",
+    [
+        (HEALTHY, "1 of 1 pods available, 1 updated, 0 restarts"),
+        (
+            state(STARTING, pod("n2", False, 3, True, "Error", "CrashLoopBackOff"), OLD, wanted=2),
+            "0 of 2 pods available, 2 updated, 3 restarts (CrashLoopBackOff, Error)",
+        ),
+        (GONE, "gone"),
+    ],
+)
 def test_summary(seen: State, text: str) -> None:
     assert checks.summary(seen) == text
 
@@ -150,7 +189,11 @@ def test_summary(seen: State, text: str) -> None:
 def test_the_standard_checks_and_their_words() -> None:
     wanted = checks.standard(SUBJECT, [{"uid": "a", "reason": "x"}], within=120, hold=30, watch=3600)
     assert [(check["id"], check["type"], check["within_seconds"], check["hold_seconds"]) for check in wanted] == [
-        ("K1", "status_changed", 120, 0), ("K2", "available", 120, 0), ("K3", "restarts_stable", 120, 30), ("K4", "watch", 0, 3600)]
+        ("K1", "status_changed", 120, 0),
+        ("K2", "available", 120, 0),
+        ("K3", "restarts_stable", 120, 30),
+        ("K4", "watch", 0, 3600),
+    ]
     assert all(check["object"] == SUBJECT for check in wanted) and wanted[0]["failing"] == [{"uid": "a", "reason": "x"}]
     assert [checks.describe(check) for check in wanted] == [
         "the status of the failing pods of deployment/web changes within 2 min",

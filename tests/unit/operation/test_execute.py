@@ -107,11 +107,23 @@ def edit(server: Server, **containers: Any) -> None:
 MOVED: list[tuple[str, Callable[[Server], None], str]] = [
     ("edited", lambda server: edit(server, image="shop/web:2"), "C1: deployment/web is not as it was: metadata.generation was 3 and is now 4"),
     ("scaled", lambda server: server.touch(WEB, generation=9), "metadata.generation was 3 and is now 9"),
-    ("the same value changed", lambda server: edit(server, resources={"limits": {"memory": "96Mi"}}), "containers[app].resources.limits.memory was 64Mi and is now 96Mi"),
-    ("another container came first", lambda server: server.objects[WEB]["spec"]["template"]["spec"]["containers"].insert(0, {"name": "proxy"}), "containers[proxy].name was app and is now proxy"),
+    (
+        "the same value changed",
+        lambda server: edit(server, resources={"limits": {"memory": "96Mi"}}),
+        "containers[app].resources.limits.memory was 64Mi and is now 96Mi",
+    ),
+    (
+        "another container came first",
+        lambda server: server.objects[WEB]["spec"]["template"]["spec"]["containers"].insert(0, {"name": "proxy"}),
+        "containers[proxy].name was app and is now proxy",
+    ),
     ("deleted", remove(WEB), "C1: deployment/web does not exist any more"),
     ("created again", lambda server: server.touch(WEB, uid="uid-2"), "C1: deployment/web was deleted and created again since it was diagnosed"),
-    ("already marked", lambda server: server.objects[WEB]["metadata"].update(annotations={patch.RECORD_ANNOTATION: "004/0001", patch.DIGEST_ANNOTATION: samples_digest()}), "already carries this record's mark"),
+    (
+        "already marked",
+        lambda server: server.objects[WEB]["metadata"].update(annotations={patch.RECORD_ANNOTATION: "004/0001", patch.DIGEST_ANNOTATION: samples_digest()}),
+        "already carries this record's mark",
+    ),
 ]
 
 
@@ -131,10 +143,10 @@ def test_an_object_that_moved_is_refused(server: Server, store: Directory, what:
     assert store.load("1").state == "approved"
 
 
-@pytest.mark.parametrize("move, message", [
-    (remove(POD), "C1: pod/web-1 does not exist any more"),
-    (lambda server: server.touch(POD, uid="uid-2"), "C1: pod/web-1 was deleted and created again"),
-])
+@pytest.mark.parametrize(
+    "move, message",
+    [(remove(POD), "C1: pod/web-1 does not exist any more"), (lambda server: server.touch(POD, uid="uid-2"), "C1: pod/web-1 was deleted and created again")],
+)
 def test_a_pod_that_moved_is_not_deleted(server: Server, store: Directory, move: Callable[[Server], None], message: str) -> None:
     record = approved(store, deletion())
     move(server)

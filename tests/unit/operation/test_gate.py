@@ -78,7 +78,11 @@ def test_an_approval_says_who_what_how_and_until_when(store: Directory) -> None:
     assert payload["by"]["user"] and payload["by"]["established_by"] == "os_user"
     assert payload["by"]["cluster_user"] == {"user": "ann@corp", "groups": ["ops"]}
     assert {key: payload[key] for key in ("digest", "reason", "way", "expires")} == {
-        "digest": record.digest, "reason": "looks right", "way": "playbook", "expires": clock.stamp(samples.at(65))}
+        "digest": record.digest,
+        "reason": "looks right",
+        "way": "playbook",
+        "expires": clock.stamp(samples.at(65)),
+    }
 
 
 @pytest.mark.parametrize("length", [8, 9, 63, 64])

@@ -25,19 +25,14 @@ CASES: list[tuple[str, Any, Any, list[tuple[str, Any, Any]]]] = [
     ("an argument", {"args": ["a", "b"]}, {"args": ["a", "c"]}, [("spec.args[1]", "b", "c")]),
     ("several removed from a list", {"args": ["a", "b", "c", "d"]}, {"args": ["a"]}, [("spec.args", ["a", "b", "c", "d"], ["a"])]),
     ("removed from the front", {"args": ["a", "b", "c"]}, {"args": ["c"]}, [("spec.args", ["a", "b", "c"], ["c"])]),
-    (
-        "a container added", {"c": [{"name": "app"}]}, {"c": [{"name": "app"}, {"name": "side"}]},
-        [("spec.c[side]", None, {"name": "side"})],
-    ),
+    ("a container added", {"c": [{"name": "app"}]}, {"c": [{"name": "app"}, {"name": "side"}]}, [("spec.c[side]", None, {"name": "side"})]),
     (
         "a container removed and the next changed",
-        {"c": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]}, {"c": [{"name": "b", "image": "2"}]},
+        {"c": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]},
+        {"c": [{"name": "b", "image": "2"}]},
         [("spec.c[a]", {"name": "a", "image": "1"}, None), ("spec.c[b].image", "1", "2")],
     ),
-    (
-        "reordered", {"c": [{"name": "a"}, {"name": "b"}]}, {"c": [{"name": "b"}, {"name": "a"}]},
-        [("spec.c order", ["a", "b"], ["b", "a"])],
-    ),
+    ("reordered", {"c": [{"name": "a"}, {"name": "b"}]}, {"c": [{"name": "b"}, {"name": "a"}]}, [("spec.c order", ["a", "b"], ["b", "a"])]),
 ]
 
 
@@ -79,8 +74,9 @@ def test_pretty(path: str, expected: str) -> None:
     assert patch.pretty(document, path) == expected
 
 
-@pytest.mark.parametrize("value, expected", [
-    (None, "absent"), ("text", "text"), ("", '""'), (3, "3"), (True, "true"), ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'), ("x" * 130, "x" * 120 + "..."),
-])
+@pytest.mark.parametrize(
+    "value, expected",
+    [(None, "absent"), ("text", "text"), ("", '""'), (3, "3"), (True, "true"), ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'), ("x" * 130, "x" * 120 + "...")],
+)
 def test_short(value: Any, expected: str) -> None:
     assert patch.short(value) == expected

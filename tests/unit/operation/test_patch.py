@@ -147,7 +147,11 @@ def test_marks_are_added_whatever_annotations_there_are(annotations: dict[str, s
     operations = patch.marks(live, "004/0007", "d" * 64, "why")
     marked = patch.apply(live, operations)
     assert marked["metadata"]["annotations"] == {
-        **(annotations or {}), "aiops.k8s/record": "004/0007", "aiops.k8s/digest": "d" * 64, "kubernetes.io/change-cause": "why"}
+        **(annotations or {}),
+        "aiops.k8s/record": "004/0007",
+        "aiops.k8s/digest": "d" * 64,
+        "kubernetes.io/change-cause": "why",
+    }
     assert patch.mark_of(marked) == ("004/0007", "d" * 64)
     assert operations[0] == {"op": "test", "path": "/metadata/resourceVersion", "value": "77"}
 

@@ -26,7 +26,16 @@ def front(text: str) -> dict[str, Any]:
 
 
 def opinion(**more: Any) -> dict[str, Any]:
-    return {"engine": "kubectl-ai", "model": "m-1", "outcome": "answered", "agrees": True, "duration_seconds": 1.5, "root_cause": "memory", "prompt": "why?", **more}
+    return {
+        "engine": "kubectl-ai",
+        "model": "m-1",
+        "outcome": "answered",
+        "agrees": True,
+        "duration_seconds": 1.5,
+        "root_cause": "memory",
+        "prompt": "why?",
+        **more,
+    }
 
 
 @pytest.mark.parametrize("state", samples.WAYS)
@@ -54,21 +63,33 @@ def test_rendering_is_pure(state: str) -> None:
 def test_front_matter() -> None:
     matter = front(phr.render(samples.events("approved")))
     assert {key: matter[key] for key in KEYS if key != "aiops"} == {
-        "id": "0001", "title": "OOMKilled in deployment/web in namespace shop", "stage": "misc", "date": "2026-11-21", "surface": "agent",
-        "model": "none (built-in analysis)", "feature": "004", "branch": "none", "user": "ann",
-        "command": "ansible-playbook aiops.k8s.diagnose -e namespace=shop", "labels": ["aiops", "diagnose", "OOMKilled"],
-        "links": {"spec": None, "ticket": None, "adr": None, "pr": None}, "files": ["0001.jsonl"],
+        "id": "0001",
+        "title": "OOMKilled in deployment/web in namespace shop",
+        "stage": "misc",
+        "date": "2026-11-21",
+        "surface": "agent",
+        "model": "none (built-in analysis)",
+        "feature": "004",
+        "branch": "none",
+        "user": "ann",
+        "command": "ansible-playbook aiops.k8s.diagnose -e namespace=shop",
+        "labels": ["aiops", "diagnose", "OOMKilled"],
+        "links": {"spec": None, "ticket": None, "adr": None, "pr": None},
+        "files": ["0001.jsonl"],
         "tests": ["status_changed", "available", "restarts_stable", "watch"],
     }
     assert matter["aiops"]["risk"] == "medium" and matter["aiops"]["cluster"]["uid"] == "cluster-1"
 
 
-@pytest.mark.parametrize("opinions, model", [
-    ([], "none (built-in analysis)"),
-    ([opinion(outcome="unavailable", agrees=None)], "none (built-in analysis)"),
-    ([opinion()], "m-1"),
-    ([opinion(model="z"), opinion(model="a", outcome="disagrees", agrees=False), opinion(model="z")], "a, z"),
-])
+@pytest.mark.parametrize(
+    "opinions, model",
+    [
+        ([], "none (built-in analysis)"),
+        ([opinion(outcome="unavailable", agrees=None)], "none (built-in analysis)"),
+        ([opinion()], "m-1"),
+        ([opinion(model="z"), opinion(model="a", outcome="disagrees", agrees=False), opinion(model="z")], "a, z"),
+    ],
+)
 def test_the_models_that_took_part(opinions: list[dict[str, Any]], model: str) -> None:
     assert front(phr.render(samples.events(first=samples.payload(samples.plan(), opinions=opinions))))["model"] == model
 
@@ -163,9 +184,17 @@ def test_measured_times() -> None:
 
 
 COMMANDS = {
-    "proposed": "approve -e record=0001 -e decision=approve -e digest=", "approved": "execute -e record=0001", "executing": "resume -e record=0001",
-    "executed": "resume -e record=0001", "validated": "resume -e record=0001", "rolling_back": "resume -e record=0001",
-    "failed": "resume -e record=0001", "rejected": "", "expired": "", "closed": "", "rolled_back": "",
+    "proposed": "approve -e record=0001 -e decision=approve -e digest=",
+    "approved": "execute -e record=0001",
+    "executing": "resume -e record=0001",
+    "executed": "resume -e record=0001",
+    "validated": "resume -e record=0001",
+    "rolling_back": "resume -e record=0001",
+    "failed": "resume -e record=0001",
+    "rejected": "",
+    "expired": "",
+    "closed": "",
+    "rolled_back": "",
 }
 
 
@@ -187,14 +216,20 @@ def test_nothing_is_next_where_nothing_is_left_to_do(monkeypatch: pytest.MonkeyP
 def test_the_next_command_repeats_the_options_quoted() -> None:
     payload = samples.payload(samples.plan(), options={"records_dir": "/srv/my records", "context": "prod"})
     command = phr.next_command(samples.events("approved", first=payload))
-    assert command == "ansible-playbook aiops.k8s.execute -e record=0001 -e '{\"records_dir\": \"/srv/my records\"}' -e context=prod"
+    assert command == 'ansible-playbook aiops.k8s.execute -e record=0001 -e \'{"records_dir": "/srv/my records"}\' -e context=prod'
 
 
-@pytest.mark.parametrize("title, name", [
-    ("OOMKilled in deployment/web in namespace shop", "0001-oomkilled-in-deployment-web-in-namespace-shop"),
-    ("../../etc/passwd", "0001-etc-passwd"), ("Ошибка", "0001-operation"), ("", "0001-operation"),
-    ("a " * 50, "0001-a-a-a-a-a-a-a"), ("x" * 300, "0001-" + "x" * 80),
-])
+@pytest.mark.parametrize(
+    "title, name",
+    [
+        ("OOMKilled in deployment/web in namespace shop", "0001-oomkilled-in-deployment-web-in-namespace-shop"),
+        ("../../etc/passwd", "0001-etc-passwd"),
+        ("Ошибка", "0001-operation"),
+        ("", "0001-operation"),
+        ("a " * 50, "0001-a-a-a-a-a-a-a"),
+        ("x" * 300, "0001-" + "x" * 80),
+    ],
+)
 def test_file_names(title: str, name: str) -> None:
     events = samples.events(first=samples.payload(samples.plan(), title=title))
     assert phr.file_name(events) == f"{name}.misc.prompt.md"

@@ -21,7 +21,10 @@ HOSTILE = {
     "fence": "```\n# out\n```\n````\n~~~\n# out\n",
     "many backticks": "`" * 12 + "\n# out\n" + "`" * 12,
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)><!-- <details> </summary></details>",
-    "link": "[click](https://evil.example) ![x](https://evil.example/x.png) <https://evil.example> https://evil.example www.evil.example [a]: https://evil.example",
+    "link": (
+        "[click](https://evil.example) ![x](https://evil.example/x.png) <https://evil.example> https://evil.example www.evil.example [a]:"
+        " https://evil.example"
+    ),
     "table": "| approved | by | root |\n|---|---|---|\n| a | b | c |",
     "front matter": "---\nstate: approved\n---\n",
     "yaml": "a: b\n- c\n'quoted\": {x: [",
@@ -38,13 +41,31 @@ PARSER = MarkdownIt("commonmark").enable("table")
 def payload(text: str) -> dict[str, Any]:
     plan = {**samples.plan(), "summary": text, "undo": text, "notes": [text], "risk_reasons": [text]}
     plan["changes"][0]["outcome"] = [{"path": "spec.a", "before": text, "after": [text]}]
-    opinion = {"engine": text, "model": text, "outcome": "answered", "agrees": False, "duration_seconds": 1, "root_cause": text, "prompt": text, "note": text, "remarks": [text]}
+    opinion = {
+        "engine": text,
+        "model": text,
+        "outcome": "answered",
+        "agrees": False,
+        "duration_seconds": 1,
+        "root_cause": text,
+        "prompt": text,
+        "note": text,
+        "remarks": [text],
+    }
     failed = {"engine": text, "model": None, "outcome": "refused", "agrees": None, "duration_seconds": 1, "reason": text}
     return samples.payload(
-        plan, title=text, command=f"ansible-playbook x -e a={text}", options={"records_dir": text},
-        findings=[samples.finding(title=text, root_cause=text, suggested_fix=text, expected_outcome=text, object={"kind": text, "namespace": text, "name": text})],
-        evidence=[{"id": "E1", "source": text, "time": "", "excerpt": text}], opinions=[opinion, failed], not_chosen=[text],
-        coverage={"read": [], "not_evaluated": [{"what": text, "missing": text}]}, timings={text: 1},
+        plan,
+        title=text,
+        command=f"ansible-playbook x -e a={text}",
+        options={"records_dir": text},
+        findings=[
+            samples.finding(title=text, root_cause=text, suggested_fix=text, expected_outcome=text, object={"kind": text, "namespace": text, "name": text})
+        ],
+        evidence=[{"id": "E1", "source": text, "time": "", "excerpt": text}],
+        opinions=[opinion, failed],
+        not_chosen=[text],
+        coverage={"read": [], "not_evaluated": [{"what": text, "missing": text}]},
+        timings={text: 1},
     )
 
 

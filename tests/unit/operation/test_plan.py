@@ -59,12 +59,27 @@ RISKS: list[tuple[str, list[dict[str, Any]], int, str, list[str]]] = [
     ("new template, one serves", [change()], 1, "medium", ["starts a rolling update of deployment web; 1 ready pod is replaced"]),
     ("new template, three serve", [change()], 3, "medium", ["starts a rolling update of deployment web; 3 ready pods are replaced"]),
     ("another field", [change(path="spec.replicas")], 3, "medium", ["changes the specification of deployment web"]),
-    ("in kube-system", [change("delete", "kube-system", "Pod/web")], 0, "critical", [
-        "kube-system is a namespace of the cluster itself", "deletes one pod that its owner creates again"]),
-    ("in kube-public", [change(namespace="kube-public", path="spec.x")], 0, "critical", [
-        "kube-public is a namespace of the cluster itself", "changes the specification of deployment web"]),
-    ("the worst of several", [change("delete"), change()], 1, "medium", [
-        "deletes one pod that its owner creates again", "starts a rolling update of deployment web; 1 ready pod is replaced"]),
+    (
+        "in kube-system",
+        [change("delete", "kube-system", "Pod/web")],
+        0,
+        "critical",
+        ["kube-system is a namespace of the cluster itself", "deletes one pod that its owner creates again"],
+    ),
+    (
+        "in kube-public",
+        [change(namespace="kube-public", path="spec.x")],
+        0,
+        "critical",
+        ["kube-public is a namespace of the cluster itself", "changes the specification of deployment web"],
+    ),
+    (
+        "the worst of several",
+        [change("delete"), change()],
+        1,
+        "medium",
+        ["deletes one pod that its owner creates again", "starts a rolling update of deployment web; 1 ready pod is replaced"],
+    ),
 ]
 
 
@@ -120,10 +135,13 @@ def test_every_key_is_needed(key: str) -> None:
         plans.validate(plan)
 
 
-@pytest.mark.parametrize("subject, expected", [
-    ({"kind": "Deployment", "namespace": "shop", "name": "web"}, "deployment/web in namespace shop"),
-    ({"kind": "Node", "namespace": "", "name": "n1"}, "node/n1"),
-    ({"kind": "Node", "name": "n1"}, "node/n1"),
-])
+@pytest.mark.parametrize(
+    "subject, expected",
+    [
+        ({"kind": "Deployment", "namespace": "shop", "name": "web"}, "deployment/web in namespace shop"),
+        ({"kind": "Node", "namespace": "", "name": "n1"}, "node/n1"),
+        ({"kind": "Node", "name": "n1"}, "node/n1"),
+    ],
+)
 def test_named(subject: dict[str, str], expected: str) -> None:
     assert plans.named(subject) == expected

@@ -112,11 +112,27 @@ def test_ordinary_lines_are_unharmed(line: str) -> None:
 
 
 NAMED: list[tuple[str, Any, bool]] = [
-    ("DB_PASSWORD", "x", True), ("password", "x", True), ("API_TOKEN", "t-1", True), ("api-key", "k", True), ("AWS_SECRET_ACCESS_KEY", "k", True),
-    ("SESSION_COOKIE", "c", True), ("AUTH", "abc", True), ("DSN", "host=db", True), ("TOKENS", "a,b", True), ("CONNECTION", "redis://:pw@cache", True),
-    ("DB_PASSWORD", "", False), ("DB_PASSWORD", None, False), ("DB_PASSWORD", {"secretKeyRef": {}}, False), ("PORT", "8080", False),
-    ("AUTHOR", "Jane", False), ("COMPASS", "north", False), ("TOKENIZER", "bpe", False), ("KEY", "x", False), ("AUTH_ENABLED", "true", False),
-    ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token", False), ("PASSWORD_FILE", "hunter2", True),
+    ("DB_PASSWORD", "x", True),
+    ("password", "x", True),
+    ("API_TOKEN", "t-1", True),
+    ("api-key", "k", True),
+    ("AWS_SECRET_ACCESS_KEY", "k", True),
+    ("SESSION_COOKIE", "c", True),
+    ("AUTH", "abc", True),
+    ("DSN", "host=db", True),
+    ("TOKENS", "a,b", True),
+    ("CONNECTION", "redis://:pw@cache", True),
+    ("DB_PASSWORD", "", False),
+    ("DB_PASSWORD", None, False),
+    ("DB_PASSWORD", {"secretKeyRef": {}}, False),
+    ("PORT", "8080", False),
+    ("AUTHOR", "Jane", False),
+    ("COMPASS", "north", False),
+    ("TOKENIZER", "bpe", False),
+    ("KEY", "x", False),
+    ("AUTH_ENABLED", "true", False),
+    ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token", False),
+    ("PASSWORD_FILE", "hunter2", True),
 ]
 
 
@@ -127,15 +143,33 @@ def test_holds_secret(name: str, value: Any, secret: bool) -> None:
 
 def test_objects_lose_literal_secrets_and_nothing_else() -> None:
     reference = {"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
-    container = {"name": "app", "env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "MODE", "value": "fast"}, reference], "args": ["--token=abc", "run"]}
+    container = {
+        "name": "app",
+        "env": [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "MODE", "value": "fast"}, reference],
+        "args": ["--token=abc", "run"],
+    }
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": "{...}", "team": "a"}
-    document: dict[str, Any] = {"metadata": {"managedFields": [{}], "annotations": annotations}, "spec": {"containers": [container], "replicas": 2, "paused": False}}
+    document: dict[str, Any] = {
+        "metadata": {"managedFields": [{}], "annotations": annotations},
+        "spec": {"containers": [container], "replicas": 2, "paused": False},
+    }
     kept = {"name": "app", "env": [{"name": "DB_PASSWORD", "value": MASK}, {"name": "MODE", "value": "fast"}, reference], "args": [f"--token={MASK}", "run"]}
     assert redact_object(document) == {"metadata": {"annotations": {"team": "a"}}, "spec": {"containers": [kept], "replicas": 2, "paused": False}}
     assert document["metadata"]["annotations"] is annotations and len(annotations) == 2, "the input is left alone"
 
 
-@pytest.mark.parametrize("text", ["a" * 200_000, "password" * 20_000, "x=" * 50_000, "://" * 50_000, "-----BEGIN PRIVATE KEY-----" * 2_000, "auth: " * 20_000, "token: " + "a" * 200_000 + " x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 200_000,
+        "password" * 20_000,
+        "x=" * 50_000,
+        "://" * 50_000,
+        "-----BEGIN PRIVATE KEY-----" * 2_000,
+        "auth: " * 20_000,
+        "token: " + "a" * 200_000 + " x",
+    ],
+)
 def test_long_and_odd_text_takes_no_time(text: str) -> None:
     started = time.process_time()
     redact(text)

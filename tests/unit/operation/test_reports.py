@@ -55,10 +55,18 @@ def test_the_result_of_one_record(store: Directory) -> None:
     document = report.result("diagnose", {**RESULT, "findings": [samples.finding()]}, [opinion], store, [record], "")
     assert document["schema_version"] == "1" and document["plan"] == record.plan and document["record"] == document["records"][0]
     assert document["started"] == record.events[0]["time"] and document["duration_seconds"] >= 0
-    assert document["engines"] == [{"engine": "kagent", "provider": None, "model": None, "outcome": "timeout", "reason": "late", "agrees": None, "duration_seconds": None}]
+    assert document["engines"] == [
+        {"engine": "kagent", "provider": None, "model": None, "outcome": "timeout", "reason": "late", "agrees": None, "duration_seconds": None}
+    ]
     assert document["record"] == {
-        "id": "0001", "path": store.document(record), "state": "approved", "digest": record.digest, "title": record.proposal["title"],
-        "reason": "by ann, valid until 2026-11-21T13:00:00.000Z", "next": "ansible-playbook aiops.k8s.execute -e record=0001"}
+        "id": "0001",
+        "path": store.document(record),
+        "state": "approved",
+        "digest": record.digest,
+        "title": record.proposal["title"],
+        "reason": "by ann, valid until 2026-11-21T13:00:00.000Z",
+        "next": "ansible-playbook aiops.k8s.execute -e record=0001",
+    }
     json.dumps(document)
 
 
@@ -72,9 +80,16 @@ def test_the_result_of_several_records_and_of_none(store: Directory) -> None:
 
 
 REASONS = {
-    "proposed": "OOMKilled in deployment/web in namespace shop", "rejected": "not today", "expired": "not decided by noon", "executing": "", "executed": "",
-    "validated": "3 of 3 pods available; watched until 2026-11-21T12:15:00.000Z", "failed": "the new pod web-2 has restarted 2 times",
-    "rolling_back": "the new pod web-2 has restarted 2 times", "rolled_back": "the new pod web-2 has restarted 2 times", "closed": "watched for 10 min",
+    "proposed": "OOMKilled in deployment/web in namespace shop",
+    "rejected": "not today",
+    "expired": "not decided by noon",
+    "executing": "",
+    "executed": "",
+    "validated": "3 of 3 pods available; watched until 2026-11-21T12:15:00.000Z",
+    "failed": "the new pod web-2 has restarted 2 times",
+    "rolling_back": "the new pod web-2 has restarted 2 times",
+    "rolled_back": "the new pod web-2 has restarted 2 times",
+    "closed": "watched for 10 min",
 }
 
 
@@ -106,7 +121,11 @@ def test_a_list_shows_all_and_hides_none(store: Directory) -> None:
     path = Path(store.file("0002"))
     path.write_bytes(path.read_bytes().replace(b'"ann"', b'"eve"', 1))
     rows = listing.read(store)["records"]
-    assert [(row["id"], row["state"], row["unfinished"]) for row in rows] == [("0001", "closed", False), ("0002", "damaged", False), ("0003", "proposed", False)]
+    assert [(row["id"], row["state"], row["unfinished"]) for row in rows] == [
+        ("0001", "closed", False),
+        ("0002", "damaged", False),
+        ("0003", "proposed", False),
+    ]
     assert "its content does not match its hash, so it was edited" in rows[1]["title"] and rows[1]["path"] == str(path)
     assert set(rows[0]) == set(rows[1])
     assert [row["id"] for row in listing.read(store, only=["0003"])["records"]] == ["0003"]
@@ -123,10 +142,22 @@ def test_one_record_comes_with_its_events(store: Directory) -> None:
         listing.read(store, "1")
 
 
-@pytest.mark.parametrize("state, unfinished", [
-    ("proposed", False), ("approved", True), ("rejected", False), ("expired", False), ("executing", True), ("executed", True), ("validated", True),
-    ("failed", True), ("rolling_back", True), ("rolled_back", False), ("closed", False),
-])
+@pytest.mark.parametrize(
+    "state, unfinished",
+    [
+        ("proposed", False),
+        ("approved", True),
+        ("rejected", False),
+        ("expired", False),
+        ("executing", True),
+        ("executed", True),
+        ("validated", True),
+        ("failed", True),
+        ("rolling_back", True),
+        ("rolled_back", False),
+        ("closed", False),
+    ],
+)
 def test_what_is_unfinished(store: Directory, state: str, unfinished: bool) -> None:
     assert listing.entry(store, samples.reach(store, samples.proposed(store), state))["unfinished"] is unfinished
 

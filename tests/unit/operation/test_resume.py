@@ -94,11 +94,11 @@ def test_an_applied_change_that_was_edited_since_is_still_known_by_its_mark(serv
     assert server.log == []
 
 
-@pytest.mark.parametrize("leave", [
-    remove(POD),
-    lambda server: server.touch(POD, uid="uid-2"),
-    lambda server: server.touch(POD, deletionTimestamp="2026-11-21T12:06:00Z"),
-], ids=["gone", "created again", "terminating"])
+@pytest.mark.parametrize(
+    "leave",
+    [remove(POD), lambda server: server.touch(POD, uid="uid-2"), lambda server: server.touch(POD, deletionTimestamp="2026-11-21T12:06:00Z")],
+    ids=["gone", "created again", "terminating"],
+)
 def test_a_deletion_that_happened(server: Server, store: Directory, leave: Callable[[Server], None]) -> None:
     record = begun(store, deletion())
     leave(server)
@@ -122,7 +122,9 @@ GIVEN_UP: list[tuple[str, Callable[[Server], None], float, str]] = [
 
 
 @pytest.mark.parametrize("what, happen, minute, message", GIVEN_UP, ids=[row[0] for row in GIVEN_UP])
-def test_a_begun_change_that_cannot_go_on_has_failed(server: Server, store: Directory, what: str, happen: Callable[[Server], None], minute: float, message: str) -> None:
+def test_a_begun_change_that_cannot_go_on_has_failed(
+    server: Server, store: Directory, what: str, happen: Callable[[Server], None], minute: float, message: str
+) -> None:
     """It must not stay open for ever: no later run could end it."""
     record = begun(store)
     happen(server)
@@ -133,11 +135,11 @@ def test_a_begun_change_that_cannot_go_on_has_failed(server: Server, store: Dire
     assert server.log == [] and not undo_needed(store.load("1").events)
 
 
-@pytest.mark.parametrize("happen, minute", [
-    (lambda server: server.faults.append(refuse(503, "PATCH dry")), 6),
-    (lambda server: None, 4),
-    (lambda server: setattr(server, "allowed", False), 6),
-], ids=["server error", "clock set back", "no rights"])
+@pytest.mark.parametrize(
+    "happen, minute",
+    [(lambda server: server.faults.append(refuse(503, "PATCH dry")), 6), (lambda server: None, 4), (lambda server: setattr(server, "allowed", False), 6)],
+    ids=["server error", "clock set back", "no rights"],
+)
 def test_a_begun_change_that_may_go_on_later_stays_open(server: Server, store: Directory, happen: Callable[[Server], None], minute: float) -> None:
     record = begun(store)
     happen(server)

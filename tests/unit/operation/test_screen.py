@@ -18,18 +18,33 @@ COLOURS = {"", "red", "yellow", "green", "blue", "bright cyan", "dark gray"}
 
 
 def opinion(**more: Any) -> dict[str, Any]:
-    return {"engine": "kubectl-ai", "model": "m", "outcome": "answered", "agrees": True, "duration_seconds": 1.5, "root_cause": "memory", "reason": "", **more}
+    return {
+        "engine": "kubectl-ai",
+        "model": "m",
+        "outcome": "answered",
+        "agrees": True,
+        "duration_seconds": 1.5,
+        "root_cause": "memory",
+        "reason": "",
+        **more,
+    }
 
 
 def document(text: str = "fine", **more: Any) -> dict[str, Any]:
     """A proposal with this text wherever a text can stand."""
     plan = {**samples.plan(), "summary": text, "undo": text, "notes": [text, "n"], "risk_reasons": [text]}
     plan["changes"] = [
-        {**samples.plan()["changes"][0], "outcome": [{"path": f"spec.{text}", "before": text, "after": {"k": text}}, {"path": "spec.x", "before": None, "after": ""}]},
+        {
+            **samples.plan()["changes"][0],
+            "outcome": [{"path": f"spec.{text}", "before": text, "after": {"k": text}}, {"path": "spec.x", "before": None, "after": ""}],
+        },
         plans.delete_change("C2", samples.pod("web-" + "1" * 120), text),
     ]
     finding = samples.finding(title=text, root_cause=text, suggested_fix=text, evidence=["E1", "E1000000000"])
-    evidence = [{"id": "E1", "source": text, "time": "2026-11-21T12:00:00Z", "excerpt": text}, {"id": "E1000000000", "source": "s", "time": "", "excerpt": "a\nb\nc\nd\ne"}]
+    evidence = [
+        {"id": "E1", "source": text, "time": "2026-11-21T12:00:00Z", "excerpt": text},
+        {"id": "E1000000000", "source": "s", "time": "", "excerpt": "a\nb\nc\nd\ne"},
+    ]
     opinions = [opinion(root_cause=text), opinion(agrees=False), opinion(engine=text[:30], agrees=None, outcome="timeout", reason=text)]
     return {**samples.payload(plan, title=text, findings=[finding], evidence=evidence, opinions=opinions, not_chosen=[text, "b"]), **more}
 
@@ -60,11 +75,16 @@ def test_the_list_keeps_to_the_width_and_is_printable(width: int) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_last_lines_keep_to_the_width_except_what_is_copied(width: int) -> None:
-    path, command = "/records/" + "p" * 150, "ansible-playbook aiops.k8s.approve -e record=0001 -e 'x=" + "y" * 150 + "' -e decision=approve -e digest=0a1b2c3d"
+    path, command = (
+        "/records/" + "p" * 150,
+        "ansible-playbook aiops.k8s.approve -e record=0001 -e 'x=" + "y" * 150 + "' -e decision=approve -e digest=0a1b2c3d",
+    )
     lines = texts(screen.outcome("0001", "proposed", NASTY, path, command, width))
     assert lines[-3:] == [
-        f"          PHR: {path}", f"          next: {command}",
-        "          then: ansible-playbook aiops.k8s.execute -e record=0001 -e 'x=" + "y" * 150 + "'"]
+        f"          PHR: {path}",
+        f"          next: {command}",
+        "          then: ansible-playbook aiops.k8s.execute -e record=0001 -e 'x=" + "y" * 150 + "'",
+    ]
     assert all(len(line) <= width and line.isprintable() for line in lines[:-3])
     assert lines[0].startswith("0001      proposed: ")
 
@@ -73,10 +93,19 @@ def test_control_characters_in_what_is_copied_do_not_come_through() -> None:
     assert all(text.isprintable() for text in texts(screen.outcome("0001", "closed", "", "/a\x1b[2Jb", "run \x07", 80)))
 
 
-@pytest.mark.parametrize("state, colour, then", [
-    ("proposed", "bright cyan", True), ("approved", "bright cyan", False), ("closed", "green", False), ("validated", "green", False),
-    ("failed", "red", False), ("rolled_back", "red", False), ("rejected", "yellow", False), ("expired", "yellow", False),
-])
+@pytest.mark.parametrize(
+    "state, colour, then",
+    [
+        ("proposed", "bright cyan", True),
+        ("approved", "bright cyan", False),
+        ("closed", "green", False),
+        ("validated", "green", False),
+        ("failed", "red", False),
+        ("rolled_back", "red", False),
+        ("rejected", "yellow", False),
+        ("expired", "yellow", False),
+    ],
+)
 def test_the_colour_of_a_state(state: str, colour: str, then: bool) -> None:
     lines = screen.outcome("0001", state, "", "p", "ansible-playbook aiops.k8s.approve -e decision=approve", 80)
     assert lines[0] == (f"0001      {state}", colour) and (len(lines) == 4) is then
@@ -84,16 +113,29 @@ def test_the_colour_of_a_state(state: str, colour: str, then: bool) -> None:
 
 
 def test_everything_that_is_decided_upon_is_there() -> None:
-    lines = texts(screen.proposal({**samples.payload(samples.plan()), "opinions": [opinion(), opinion(agrees=False, root_cause="disk")]}, "0001", "0a1b2c3d" * 8, 100))
+    lines = texts(
+        screen.proposal({**samples.payload(samples.plan()), "opinions": [opinion(), opinion(agrees=False, root_cause="disk")]}, "0001", "0a1b2c3d" * 8, 100)
+    )
     shown = "\n".join(lines)
     for part in (
-        "--- 0001  OOMKilled in deployment/web in namespace shop ---", "CRITICAL  OOMKilled: container app needs more than its memory limit of 64Mi",
-        "cause     The kernel killed container app.", "fix       Raise the memory limit.", "E1        pod/web-1 status at 2026-11-21T11:59:00Z",
-        "          | reason OOMKilled, exit code 137", "kubectl-ai agrees (m, 1.5 s): memory", "kubectl-ai DISAGREES (m, 1.5 s): disk",
-        "CHANGE    raise the memory limit of container app from 64Mi to 128Mi", "          patch deployment/web in namespace shop",
-        "            spec.template.spec.containers[app].resources.limits.memory:", "          -   64Mi", "          +   128Mi",
-        "          (computed locally; not rehearsed by the API server)", "risk      medium: starts a rolling update", "undo      the limit is set back to 64Mi",
-        "proof     the status of the failing pods", "digest    0a1b2c3d (decide by 2026-11-21T20:00:00.000Z)",
+        "--- 0001  OOMKilled in deployment/web in namespace shop ---",
+        "CRITICAL  OOMKilled: container app needs more than its memory limit of 64Mi",
+        "cause     The kernel killed container app.",
+        "fix       Raise the memory limit.",
+        "E1        pod/web-1 status at 2026-11-21T11:59:00Z",
+        "          | reason OOMKilled, exit code 137",
+        "kubectl-ai agrees (m, 1.5 s): memory",
+        "kubectl-ai DISAGREES (m, 1.5 s): disk",
+        "CHANGE    raise the memory limit of container app from 64Mi to 128Mi",
+        "          patch deployment/web in namespace shop",
+        "            spec.template.spec.containers[app].resources.limits.memory:",
+        "          -   64Mi",
+        "          +   128Mi",
+        "          (computed locally; not rehearsed by the API server)",
+        "risk      medium: starts a rolling update",
+        "undo      the limit is set back to 64Mi",
+        "proof     the status of the failing pods",
+        "digest    0a1b2c3d (decide by 2026-11-21T20:00:00.000Z)",
     ):
         assert part in shown, part
 

@@ -123,14 +123,18 @@ def test_a_torn_last_line_is_left_out_and_then_removed(store: Directory, torn: s
     assert lines[0] == whole and len(lines) == 2 and json.loads(lines[1])["kind"] == "rejected"
 
 
-@pytest.mark.parametrize("content, message", [
-    (b"", "holds no event"),
-    (b"not json\n", "damaged at line 1: it is not a JSON object"),
-    (b"[]\n", "damaged at line 1"),
-    (b"\xff\xfe\n", "damaged at line 1"),
-    (b"\n", "damaged at line 1"),
-    (b"{}\n", "damaged at event 1: it lacks seq, time"),
-], ids=["empty", "text", "a list", "bytes", "blank line", "empty object"])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "holds no event"),
+        (b"not json\n", "damaged at line 1: it is not a JSON object"),
+        (b"[]\n", "damaged at line 1"),
+        (b"\xff\xfe\n", "damaged at line 1"),
+        (b"\n", "damaged at line 1"),
+        (b"{}\n", "damaged at event 1: it lacks seq, time"),
+    ],
+    ids=["empty", "text", "a list", "bytes", "blank line", "empty object"],
+)
 def test_files_that_are_no_chains(store: Directory, content: bytes, message: str) -> None:
     record = samples.proposed(store)
     Path(record.path).write_bytes(content)

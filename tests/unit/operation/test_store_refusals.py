@@ -48,8 +48,9 @@ def test_a_directory_that_may_not_be_written(directory: Path) -> None:
     directory.chmod(0o555)
     with unprivileged(), pytest.raises(StoreFailed) as caught:
         samples.proposed(Directory(str(directory / "records"), "f"))
-    assert str(caught.value) == (
-        f"records_dir {directory}/records/f cannot be written: Permission denied. "
+    assert (
+        str(caught.value)
+        == f"records_dir {directory}/records/f cannot be written: Permission denied. "
         "Give a directory that you may write with -e records_dir=DIR; without a record nothing is proposed or changed."
     )
     assert list(directory.iterdir()) == []
