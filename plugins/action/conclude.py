@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -26,7 +27,7 @@ class ActionModule(Action):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = Directory(options["records_dir"], options["feature"])
-        records = [store.load(one) for one in options["records"]]
+        records = [record for one in options["records"] if (record := _loaded(store, one, bool(options["error"])))]
         document = report.result(options["workflow"], options["result"], options["opinions"], store, records, options["error"])
         for record, row in zip(records, document["records"]):
             say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
@@ -35,3 +36,13 @@ class ActionModule(Action):
         bad = [row for row in document["records"] if row["state"] in report.FAILED]
         message = options["error"] or "; ".join(f"record {row['id']} {row['state'].replace('_', ' ')}: {row['reason']}" for row in bad)
         return {"failed": True, "msg": message} if message else {"document": document}
+
+
+def _loaded(store: Directory, identifier: str, failed: bool) -> Record | None:
+    """A record; None where the run failed already, perhaps because of it."""
+    try:
+        return store.load(identifier)
+    except AiopsError:
+        if failed:
+            return None
+        raise

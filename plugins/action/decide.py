@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import connect
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.objects import who_am_i
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, RECORD
@@ -49,6 +49,8 @@ class ActionModule(Action):
                 return {"state": record.state, "decided": False}
             way = "terminal"
             decision, prefix, reason = (parsed[0], parsed[1], "") if parsed[0] == "approve" else ("reject", record.digest, parsed[1])
+        if reason and way == "playbook" and self.task_vars.get("_raw_params"):
+            raise BadInput(f"reason is {reason!r}, and {self.task_vars['_raw_params']!r} was cut off: -e splits at spaces.", "Write -e \"reason='two words'\".")
         if self.check_mode:
             return {"state": record.state, "decided": False}
         gate.decide(store, record, decision, prefix, reason, way, self._cluster_user(options), clock.now())

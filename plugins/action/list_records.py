@@ -31,7 +31,7 @@ class ActionModule(Action):
         else:
             say([(f"There are no records in {store.path}.", "")])
         damaged = [one["id"] for one in result["records"] if one["state"] == "damaged"]
-        waiting = [one for one in result["records"] if one["state"] == "proposed"]
+        waiting = [one for one in result["records"] if one["state"] == "proposed" and not one["expired"]]
         if waiting and not options["record"]:
             say([(f"next: {waiting[0]['next']}", "bright cyan")])
         error = RecordDamaged(

@@ -44,7 +44,7 @@ def connections(options: Mapping[str, Any]) -> tuple[Callable[[], Api], Callable
         if not separate:
             return reader()
         if "executor" not in opened:
-            opened["executor"] = connect(separate)
+            opened["executor"] = connect(separate, environment={})  # K8S_AUTH_* are the reader's
         return opened["executor"]
 
     return reader, executor

@@ -67,6 +67,7 @@ records:
     digest: {description: "Digest of its plan, or empty.", type: str}
     age_seconds: {description: Seconds since it was proposed., type: float}
     overdue: {description: Whether a decision is past its SLA., type: bool}
+    expired: {description: Whether the proposal can no longer be decided., type: bool}
     remark: {description: What is unusual., type: str}
     phr: {description: Path of the rendered document., type: str}
     path: {description: Path of the record., type: str}

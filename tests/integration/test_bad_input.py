@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from tests.cluster import Cluster
-from tests.integration.support import USER_AGENT, Ansible, Kubectl, Run, begin, hungry, namespace, reasons, result_of, wait
+from tests.integration.staging import USER_AGENT, Kubectl, hungry, namespace, reasons
+from tests.integration.support import Ansible, Run, begin, result_of, wait
 
 NO_CLUSTER = {"KUBECONFIG": "/nonexistent/kubeconfig", "K8S_AUTH_KUBECONFIG": ""}
 

@@ -5,26 +5,24 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import event
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 
 from tests.cluster import Cluster
-from tests.integration.support import FEATURE, Ansible, Kubectl, Run, begin, deployment, events, hungry, is_dry_run, namespace, reasons, state, wait
+from tests.integration.forgery import OPEN, Change, content, followed_by, line, moved, proposed_with
+from tests.integration.staging import Kubectl, deployment, hungry, is_dry_run, namespace, reasons
+from tests.integration.support import FEATURE, Ansible, Run, begin, events, state, wait
 
-ADVICE, OPEN = "0001", "0002"  # a record without a plan, and one that waits for its decision
-Change = Callable[[Path], None]
+ADVICE = "0001"  # a record without a plan, beside OPEN, which waits for its decision
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,61 +36,6 @@ class Case:
     first: Change | None = None
     arguments: tuple[str, ...] = ()
     state: str = "proposed"  # of OPEN, before and after
-
-
-def line(number: int, old: str, new: str) -> Change:
-    """Edit one line of OPEN."""
-
-    def change(records: Path) -> None:
-        lines = (records / f"{OPEN}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        assert old in lines[number]
-        lines[number] = lines[number].replace(old, new)
-        (records / f"{OPEN}.jsonl").write_text("".join(lines), encoding="utf-8")
-
-    return change
-
-
-def content(text: str) -> Change:
-    return lambda records: (records / f"{OPEN}.jsonl").write_text(text, encoding="utf-8") and None or None
-
-
-def followed_by(*following: tuple[str, dict[str, Any]], digest_of_first: bool = True) -> Change:
-    """Append proper events to OPEN: what a person with the library at hand could write."""
-
-    def change(records: Path) -> None:
-        known = events(records / f"{OPEN}.jsonl")
-        who = known[0]["actor"]
-        for kind, payload in following:
-            given = {"digest": known[0]["payload"]["digest"], "reason": "", "by": who, "way": "playbook", "expires": "2999-01-01T00:00:00.000Z"}
-            known.append(event(known, kind, {**(given if digest_of_first else {}), **payload}, who))
-        rewrite(records, known)
-
-    return change
-
-
-def proposed_with(approved: bool = False, **changes: Any) -> Change:
-    """Propose OPEN anew with another plan: a whole chain, a matching digest."""
-
-    def change(records: Path) -> None:
-        known = events(records / f"{OPEN}.jsonl")
-        payload = copy.deepcopy(known[0]["payload"])
-        payload["plan"] = {**payload["plan"], **changes}
-        payload["digest"] = digest(payload["plan"])
-        first = event([], "proposed", payload, known[0]["actor"])
-        rewrite(records, [first])
-        if approved:
-            followed_by(("approved", {}))(records)
-
-    return change
-
-
-def rewrite(records: Path, chain: list[dict[str, Any]]) -> None:
-    (records / f"{OPEN}.jsonl").write_text("".join(json.dumps(one) + "\n" for one in chain), encoding="utf-8")
-
-
-def moved(records: Path) -> None:
-    (records / f"{OPEN}.jsonl").rename(records / "0003.jsonl")
-    (records / f"{OPEN}.jsonl").write_bytes((records / "0003.jsonl").read_bytes())
 
 
 PAST = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -123,7 +66,7 @@ CASES = [
         ("00000000 is not the one of record 0002", "Read the plan again"),
     ),
     Case("decision", "approve", {"record": OPEN, "decision": "perhaps", "digest": "{digest}"}, ("decision", "perhaps", "approve, reject")),
-    Case("rejection without reason", "approve", {"record": OPEN, "decision": "reject", "digest": "{digest}"}, ("reason is empty", "-e reason=")),
+    Case("rejection without reason", "approve", {"record": OPEN, "decision": "reject", "digest": "{digest}"}, ("reason is empty", "reason=")),
     Case("rejection of another plan", "approve", {"record": OPEN, "decision": "reject", "digest": "00000000", "reason": "no"}, ("00000000 is not the one",)),
     Case("advice cannot be approved", "approve", {"record": ADVICE, **APPROVE}, (f"Record {ADVICE} proposes no change", "no earlier revision")),
     Case(
@@ -192,12 +135,12 @@ CASES = [
         state="approved",
     ),
     # --- changes that nobody approved
-    Case("execute proposed", "execute", {"record": OPEN}, ("is proposed and was never approved", "ansible-playbook aiops.k8s.approve -e record=0002")),
+    Case("execute proposed", "execute", {"record": OPEN}, ("is proposed", "never approved", "ansible-playbook aiops.k8s.approve -e record=0002")),
     Case(
         "execute rejected",
         "execute",
         {"record": OPEN},
-        ("is rejected and was never approved",),
+        ("is rejected", "never approved"),
         followed_by(("rejected", {"reason": "no"})),
         state="rejected",
     ),

@@ -16,7 +16,8 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.registry import registry
-from tests.integration.support import Ansible, Kubectl, deployment, hungry, is_ready, moment, namespace, reasons, result_of, wait
+from tests.integration.staging import Kubectl, deployment, hungry, is_ready, namespace, reasons
+from tests.integration.support import Ansible, moment, result_of, wait
 
 SLEEPS = "exec sleep 1000000"
 Object = dict[str, Any]

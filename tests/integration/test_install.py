@@ -19,7 +19,8 @@ import jsonschema
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.support import QUICK, ROOT, SCHEMA, Ansible, Kubectl, environment, hungry, namespace, reasons, result_of, wait
+from tests.integration.staging import Kubectl, hungry, namespace, reasons
+from tests.integration.support import QUICK, ROOT, SCHEMA, Ansible, environment, result_of, wait
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))

@@ -21,21 +21,8 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.gateway import Gateway, is_change
-from tests.integration.support import (
-    LOSES_MEMORY,
-    QUICK,
-    STILL_HUNGRY,
-    Ansible,
-    Kubectl,
-    begin,
-    deployment,
-    in_parallel,
-    is_dry_run,
-    kill_all,
-    namespace,
-    reasons,
-    wait,
-)
+from tests.integration.staging import LOSES_MEMORY, STILL_HUNGRY, Kubectl, deployment, is_dry_run, namespace, reasons
+from tests.integration.support import QUICK, Ansible, begin, in_parallel, kill_all, wait
 
 
 @dataclass(frozen=True)

@@ -13,23 +13,8 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.support import (
-    QUICK,
-    STILL_HUNGRY,
-    USER_AGENT,
-    Ansible,
-    Kubectl,
-    at,
-    deployment,
-    hungry,
-    in_parallel,
-    is_dry_run,
-    is_ready,
-    moment,
-    namespace,
-    reasons,
-    wait,
-)
+from tests.integration.staging import STILL_HUNGRY, USER_AGENT, Kubectl, deployment, hungry, is_dry_run, is_ready, namespace, reasons
+from tests.integration.support import QUICK, Ansible, at, in_parallel, moment, wait
 
 SERVES = "mkdir -p /tmp/www; echo ok > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
 CALLS_DB = "wget -q -O /dev/null http://db:8080/ 2>/dev/null || { echo 'Error: dial tcp db:8080: connect: connection refused'; exit 1; }; exec sleep 1000000"

@@ -12,7 +12,8 @@ from typing import Any, Mapping
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.support import Ansible, Kubectl, Run, hungry, namespace, reasons, wait
+from tests.integration.staging import Kubectl, hungry, namespace, reasons
+from tests.integration.support import Ansible, Run, wait
 from tests.scripted_llm import ScriptedModel, Step, answer, failure, hang, opinion
 
 KEY = "sk-scripted-0123456789abcdefghij"

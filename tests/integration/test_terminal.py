@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pexpect
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.support import ESCAPE, QUICK, Ansible, Kubectl, command, environment, hungry, namespace, reasons, wait
+from tests.integration.staging import Kubectl, hungry, namespace, reasons
+from tests.integration.support import ESCAPE, QUICK, Ansible, begin, command, environment, wait
 from tests.person import QUESTION, play
 
 R = "0001"
@@ -40,7 +42,11 @@ def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
 
 @pytest.fixture()
 def ansible(kubectl: Kubectl, tmp_path: Path) -> Ansible:
-    return Ansible(tmp_path, namespace=kubectl.namespace, workload="deployment/web", **QUICK)
+    return diagnosing(kubectl, tmp_path)
+
+
+def diagnosing(kubectl: Kubectl, directory: Path) -> Ansible:
+    return Ansible(directory, namespace=kubectl.namespace, workload="deployment/web", **QUICK)
 
 
 def at_terminal(
@@ -67,25 +73,28 @@ def test_approve(kubectl: Kubectl, ansible: Ansible) -> None:
     assert kubectl.generation("approved") == 2 and f"{R}      closed: watched for" in shown
 
 
-@pytest.mark.parametrize(
-    ("answer", "status", "state", "says"),
-    [
-        ("reject not in the middle of the sale", 0, "rejected", "rejected: not in the middle of the sale"),
-        ("", 0, "proposed", "stays proposed"),
-        ("yes", 0, "proposed", "stays proposed"),
-        ("approve", 0, "proposed", "stays proposed"),
-        ("approve all", 0, "proposed", "stays proposed"),
-        ("reject", 0, "proposed", "stays proposed"),
-        ("approve 00000000", 0, "proposed", "stays proposed"),
-    ],
-    ids=["reject", "empty", "yes", "no digest", "words", "no reason", "wrong digest"],
-)
-def test_other_answers(kubectl: Kubectl, ansible: Ansible, answer: str, status: int, state: str, says: str) -> None:
-    ended, shown = at_terminal(ansible, [answer if answer != "approve" else "approve "])
-    assert (ended, ansible.state(R)) == (status, state), shown
+ANSWERS = {  # typed: (state afterwards, what is shown)
+    "reject not in the middle of the sale": ("rejected", "rejected: not in the middle of the sale"),
+    **dict.fromkeys(("", "yes", "y", "approve ", "approve all", "reject", "approve 00000000"), ("proposed", "stays proposed")),
+}
+
+
+@pytest.fixture(scope="module")
+def answered(request: pytest.FixtureRequest, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[tuple[Ansible, int, str]]]:
+    def answer(text: str) -> tuple[Ansible, int, str]:
+        ansible = diagnosing(kubectl, tmp_path_factory.mktemp("answer"))
+        return ansible, *at_terminal(ansible, [text])
+
+    return begin(request, "answer", answer)
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_other_answers(kubectl: Kubectl, answered: dict[str, Future[tuple[Ansible, int, str]]], answer: str) -> None:
+    ansible, status, shown = answered[answer].result()
+    state, says = ANSWERS[answer]
+    assert (status, ansible.state(R)) == (0, state), shown
     assert says in " ".join(shown.split()), shown
-    if state == "proposed":
-        assert "next: ansible-playbook aiops.k8s.approve" in shown, "the way on is not shown"
+    assert state != "proposed" or "next: ansible-playbook aiops.k8s.approve" in shown, "the way on is not shown"
     assert kubectl.generation("web") == 1
 
 
@@ -184,10 +193,25 @@ def on_pty(ansible: Ansible, words: Sequence[str], variables: dict[str, str], en
     return shown
 
 
-@pytest.mark.parametrize("way", [without_terminal, in_the_background, under_a_runner])
-@pytest.mark.parametrize("approval", [None, "prompt"], ids=["default", "asked to prompt"])
-def test_nobody_there(kubectl: Kubectl, ansible: Ansible, way: Any, approval: str | None) -> None:
-    deferred(ansible, way(ansible, **({"approval": approval} if approval else {})))
+WAYS = {
+    f"{where.__name__}{' asked to prompt' if options else ''}": (where, options)
+    for where in (without_terminal, in_the_background, under_a_runner)
+    for options in ({}, {"approval": "prompt"})
+}
+
+
+@pytest.fixture(scope="module")
+def left_alone(request: pytest.FixtureRequest, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[tuple[Ansible, str]]]:
+    def leave(way: str) -> tuple[Ansible, str]:
+        ansible, (where, options) = diagnosing(kubectl, tmp_path_factory.mktemp("alone")), WAYS[way]
+        return ansible, where(ansible, **options)
+
+    return begin(request, "way", leave)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nobody_there(kubectl: Kubectl, left_alone: dict[str, Future[tuple[Ansible, str]]], way: str) -> None:
+    deferred(*left_alone[way].result())
     assert kubectl.generation("web") == 1
 
 
@@ -216,7 +240,7 @@ def test_the_commands_shown_work_as_they_stand(kubectl: Kubectl, tmp_path: Path,
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-    # executed by a run without a terminal, which leaves the watch to a later one
-    assert ansible.state(R) == "validated" and kubectl.generation(workload) == 2
+    # executed by a run without a terminal, which leaves a watch that is not over yet to a later one
+    assert ansible.state(R) in ("validated", "closed") and kubectl.generation(workload) == 2
     path = re.search(r"PHR: (.*?)\s*$", done.stdout, re.MULTILINE)
     assert path and (tmp_path / path.group(1)).is_file(), "the path of the PHR cannot be copied"

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, library
 
 JSON_PATCH = "application/json-patch+json"
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE = 500  # objects per page of a list: 1 to 3 MB of pods
 _GO_ESCAPES = {letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 FIELD_MANAGER = "aiops.k8s"
@@ -45,11 +44,10 @@ class Api:
         body: Any = None,
         *,
         content_type: str = "application/json",
-        accept: str = "application/json",
         timeout: float = 30.0,
     ) -> Any:
         """Send one request and return the parsed JSON. Raises ApiError or Unreachable."""
-        return json.loads(self._send(method, path, query, body, content_type, accept, timeout))
+        return json.loads(self._send(method, path, query, body, content_type, "application/json", timeout))
 
     def text(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = 30.0) -> str:
         """GET something that is not JSON (logs, metrics). Bytes that are not UTF-8 are replaced."""
@@ -64,12 +62,12 @@ class Api:
                 return None
             raise
 
-    def pages(self, path: str, query: Mapping[str, Any] | None = None, accept: str = "application/json") -> Iterator[dict[str, Any]]:
+    def pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """The items of a list, read page by page, so that memory follows what the caller keeps."""
         token = ""
         while True:
             chunk = {"limit": PAGE, **(query or {}), **({"continue": token} if token else {})}
-            answer = self.request("GET", path, chunk, accept=accept)
+            answer = self.request("GET", path, chunk)
             yield from answer.get("items") or []
             token = answer.get("metadata", {}).get("continue", "")
             if not token:

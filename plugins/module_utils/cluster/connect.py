@@ -64,13 +64,14 @@ def _proxy_headers(given: Mapping[str, Any], environment: Mapping[str, str]) -> 
     return {name: str(value) for name, value in values.items() if value}
 
 
-def connect(options: Mapping[str, Any]) -> Api:
+def connect(options: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Api:
     """Open a connection.
 
     options: connection options of kubernetes.core, unset ones None or absent.
+    environment: where K8S_AUTH_* variables are looked for; this process's own unless given.
     Raises BadInput when the options or the kubeconfig cannot be used; nothing is sent yet.
     """
-    chosen = effective(options, os.environ)
+    chosen = effective(options, os.environ if environment is None else environment)
     configuration = _load(chosen)
     for option, attribute in _DIRECT.items():
         if option in chosen:

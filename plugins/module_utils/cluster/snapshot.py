@@ -4,7 +4,7 @@
 """One collecting step: everything that an analysis may read, from the cluster into plain JSON, in parallel.
 
     schema, taken_at, cluster{uid, server, version}, user, target{namespace, workload, pod}
-    objects{pods[], events[], replicasets[], ...}   whole API objects; configmaps carry metadata only, secrets are never read
+    objects{pods[], events[], replicasets[], ...}   whole API objects; neither secrets nor configmaps are read
     logs{"pod/container": {current, previous}}      text, bounded in lines and bytes
     coverage{read[], not_evaluated[{what, missing}]}
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import METADATA_ONLY, Api, ApiError, Unreachable, segment
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, Unreachable, segment
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 
@@ -38,7 +38,6 @@ class Source(NamedTuple):
     group: str
     namespaced: bool = True
     essential: bool = False
-    accept: str = "application/json"
 
 
 SOURCES: dict[str, Source] = {
@@ -51,7 +50,6 @@ SOURCES: dict[str, Source] = {
     "jobs": Source("Job", "/apis/batch/v1"),
     "services": Source("Service", "/api/v1"),
     "endpointslices": Source("EndpointSlice", "/apis/discovery.k8s.io/v1"),
-    "configmaps": Source("ConfigMap", "/api/v1", accept=METADATA_ONLY),
     "resourcequotas": Source("ResourceQuota", "/api/v1"),
     "limitranges": Source("LimitRange", "/api/v1"),
     "nodes": Source("Node", "/api/v1", namespaced=False),
@@ -107,7 +105,7 @@ def _list(api: Api, name: str, source: Source, namespace: str) -> tuple[list[dic
     within = f"/namespaces/{segment(namespace)}" if source.namespaced and namespace else ""
     try:
         identity = {"apiVersion": source.group.split("/", 2)[2], "kind": source.kind}  # the items of a list do not carry them
-        return [{**item, **identity} for item in api.pages(f"{source.group}{within}/{name}", accept=source.accept)], ""
+        return [{**item, **identity} for item in api.pages(f"{source.group}{within}/{name}")], ""
     except ApiError as error:
         if error.status != 403 and source.essential:
             raise

@@ -95,7 +95,7 @@ def _fold(view: View, found: list[Finding]) -> list[Finding]:
             if "finished" in known.details:
                 known.details["finished"] = max(known.details["finished"], finding.details["finished"])
     for finding in folded.values():
-        ready = sum(1 for pod in view.pods_of(view_object(view, finding)) if _is_ready(pod))
+        ready = sum(1 for pod in view.pods_of(view_object(view, finding)) if is_ready(pod))
         finding.severity = "warning" if ready else "critical"
         finding.details["ready_pods"] = ready
     return list(folded.values())
@@ -160,5 +160,6 @@ def _is_complete(workload: Object) -> bool:
     return workload["kind"] == "Job" and any(one["type"] == "Complete" and one["status"] == "True" for one in conditions)
 
 
-def _is_ready(pod: Object) -> bool:
+def is_ready(pod: Object) -> bool:
+    """Whether a pod serves."""
     return any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", []))

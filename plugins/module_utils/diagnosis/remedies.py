@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import logs
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import view_object
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import is_ready, view_object
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount, memory
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
@@ -36,6 +36,7 @@ class Remedy:
     changes: list[dict[str, Any]]
     undo: str
     notes: list[str] = field(default_factory=list)
+    replaces: int | None = None  # ready pods that it disturbs; None: all of the workload
 
 
 @dataclass
@@ -84,8 +85,8 @@ def raise_memory_limit(view: View, finding: Finding, workload: Object, bounds: B
         return (
             None,
             (
-                f"the template already sets a memory limit of {old}, the killed container ran with {finding.details['limit']}; the change"
-                " is on its way"
+                f"the template sets a memory limit of {old} now, the killed container ran with {finding.details['limit']}: it is of"
+                " another revision"
             ),
         )
     cap, whose = _memory_ceiling(view, workload, bounds)
@@ -135,6 +136,8 @@ def undo_rollout(view: View, finding: Finding, workload: Object, bounds: Bounds)
     if workload["spec"].get("paused"):
         return None, f"{name} is paused; a person holds its rollout"
     working = [one for one in earlier if one.get("status", {}).get("readyReplicas", 0) > 0]
+    if not working and not _stops_all_pods_first(workload):
+        return None, f"no earlier revision of {name} has a ready pod, so none is known to work"
     chosen = (working or earlier)[-1]
     desired = copy.deepcopy(workload)
     template = copy.deepcopy(chosen["spec"]["template"])
@@ -164,6 +167,7 @@ def undo_rollout(view: View, finding: Finding, workload: Object, bounds: Bounds)
             [change],
             f"the template of revision {_revision(newest)} is put back",
             [f"revision {_revision(chosen)}: {proof}", *_managed(workload)],
+            replaces=sum(1 for pod in view.pods_of(workload) if is_ready(pod) and view.owner(pod) is not chosen),
         ),
         "",
     )
@@ -297,6 +301,14 @@ def _all_containers(workload: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _revision(replicaset: Object) -> int:
     text = (replicaset["metadata"].get("annotations") or {}).get(REVISION, "0")
     return int(text) if text.isdigit() else 0
+
+
+def _stops_all_pods_first(deployment: Object) -> bool:
+    """Whether a rollout leaves no old pod that could show that its revision works: otherwise working ones are kept."""
+    strategy = deployment["spec"].get("strategy") or {}
+    unavailable = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", "25%"))
+    replicas = deployment["spec"].get("replicas", 1)
+    return strategy.get("type") == "Recreate" or unavailable == "100%" or (unavailable.isdigit() and int(unavailable) >= replicas)
 
 
 def _literal_secrets(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis impor
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, wants_log
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import policy
@@ -172,7 +172,7 @@ def _plan(
         changes=prepared,
         checks=proof,
         undo=remedy.undo,
-        risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0)),
+        risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0) if remedy.replaces is None else remedy.replaces),
         policies=policies,
         created=clock.now(),
     )
@@ -182,7 +182,7 @@ def _plan(
 def _memory_cap(text: str) -> float:
     try:
         cap = amount(text)
-    except (ValueError, AiopsError) as error:
+    except ValueError as error:
         raise BadInput(f"memory_limit_max is {text!r}: {error}.", "Give a quantity such as 8Gi.") from error
     if cap <= 0:
         raise BadInput(f"memory_limit_max is {text!r}, which is not above 0.", "Give a quantity such as 8Gi.")

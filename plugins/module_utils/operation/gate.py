@@ -47,7 +47,7 @@ def decide(
     who = {**actor(), **({"cluster_user": cluster_user} if cluster_user else {})}
     if decision == "reject":
         if not reason.strip():
-            raise BadInput("reason is empty.", "Say why the change is rejected: -e reason='...'.")
+            raise BadInput("reason is empty.", "Say why the change is rejected: -e \"reason='...'\"")
         return store.append(record, "rejected", {"digest": record.digest, "reason": reason, "by": who, "way": way})
     refusal = _approver_refused(plan["policy"], record.events[0]["actor"], who)
     if refusal:
@@ -76,6 +76,8 @@ def require_approval(record: Record, now: datetime) -> tuple[dict[str, Any], dic
     """(plan, approval payload) when this plan may be carried out now. Raises GateRefused saying what is missing."""
     plan = require_plan(record)
     approved = last(record.events, "approved")
+    if approved is None and record.state != "proposed":
+        raise GateRefused(f"Record {record.identifier} is {record.state}; it was never approved.", "Run the workflow again for a fresh proposal.")
     if approved is None:
         raise GateRefused(
             f"Record {record.identifier} is {record.state} and was never approved.",

@@ -13,6 +13,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 Entry = dict[str, Any]
+_EXPIRED = "expired"
 _UNFINISHED = ("approved", "executing", "executed", "validated", "rolling_back")  # a decision was made, and something is left to do
 
 
@@ -36,6 +37,7 @@ def entry(store: Directory, record: Record) -> Entry:
         "digest": record.digest,
         "age_seconds": age,
         "overdue": late,
+        "expired": remark == _EXPIRED,
         "remark": remark,
         "phr": store.document(record),
         "path": record.path,
@@ -50,8 +52,8 @@ def _lateness(state: str, plan: dict[str, Any] | None, age: float) -> tuple[bool
         return False, ""
     due = plan["policy"]["sla_minutes"] * 60
     if clock.stamp(clock.now()) > plan["expires"]:
-        return True, " (expired)"
-    return age > due, f" (decision due {clock.span(age - due)} ago)" if age > due else ""
+        return True, _EXPIRED
+    return age > due, f"decision due {clock.span(age - due)} ago" if age > due else ""
 
 
 def render(store: Directory, records: list[Entry], write: bool) -> list[str]:
@@ -83,6 +85,7 @@ def _readable(store: Directory, identifier: str) -> Entry:
             "digest": "",
             "age_seconds": 0.0,
             "overdue": False,
+            "expired": False,
             "remark": "",
             "phr": "",
             "path": store.file(identifier),

@@ -100,7 +100,8 @@ def table(records: list[Mapping[str, Any]], width: int) -> list[Line]:
     for one in records:
         facts = f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}"
         colour = "red" if one["state"] == "damaged" else _STATE.get(one["state"], "")
-        rows.append((printable(f"{facts}  {one['title']}{one['remark']}")[:width], colour))
+        remark = f"({one['remark']}) " if one["remark"] else ""  # before the title, which may be cut
+        rows.append((printable(f"{facts}  {remark}{one['title']}")[:width], colour))
     return [(header, "bright cyan"), *rows]
 
 

@@ -144,7 +144,9 @@ def controller(kind: str, name: str = "web", owner: Object | None = None, replic
 
 
 def deployment(name: str = "web", **more: Any) -> Object:
-    return controller("Deployment", name, **more)
+    made = controller("Deployment", name, **more)
+    made["spec"]["strategy"] = {"type": "Recreate"}  # so that no old pod has to be there to show that a revision worked
+    return made
 
 
 def replicaset(owner: Object, revision: int = 1, ready: int = 0, **more: Any) -> Object:

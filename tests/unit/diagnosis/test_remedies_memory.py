@@ -187,7 +187,7 @@ def test_a_template_without_a_limit() -> None:
 def test_a_template_that_was_changed_meanwhile() -> None:
     assert (
         proposed(workload(limit="256Mi"))[1][0]
-        == "the template already sets a memory limit of 256Mi, the killed container ran with 64Mi; the change is on its way"
+        == "the template sets a memory limit of 256Mi now, the killed container ran with 64Mi: it is of another revision"
     )
     assert new_limit(proposed(workload(limit="64Mi"), limit="65536Ki")) == "128Mi", "the same amount in other words is no change"
 

@@ -27,7 +27,12 @@ def service(name: str = "db", namespace: str = "shop") -> Object:
 def endpoints(name: str = "db", ready: bool = True, target: str = "db-0", namespace: str = "shop") -> Object:
     labels = {"kubernetes.io/service-name": name}
     points = [{"addresses": ["10.0.0.9"], "conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "name": target}}]
-    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {**meta("EndpointSlice", f"{name}-x", labels=labels), "namespace": namespace}, "endpoints": points}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {**meta("EndpointSlice", f"{name}-x", labels=labels), "namespace": namespace},
+        "endpoints": points,
+    }
 
 
 def database(since: float, ready: bool = True, name: str = "db-0", namespace: str = "shop") -> Object:
@@ -56,7 +61,12 @@ def test_a_dependency_that_came_back_after_the_crash() -> None:
     assert remedy.undo == "a deleted pod is created again by its owner; there is nothing to undo"
     assert remedy.notes == [f"Service db has been ready since {ago(CRASHED - 1)}; the last crash was at {ago(CRASHED)}"]
     [change] = remedy.changes
-    assert (change["action"], change["object"]["kind"], change["object"]["name"], change["preconditions"]) == ("delete", "Pod", "web-1", {"uid": "uid-pod-web-1"})
+    assert (change["action"], change["object"]["kind"], change["object"]["name"], change["preconditions"]) == (
+        "delete",
+        "Pod",
+        "web-1",
+        {"uid": "uid-pod-web-1"},
+    )
     assert change["outcome"][0]["after"] == "deleted; deployment/web creates it anew"
     assert reasons == ["deployment/web has no earlier revision to return to"]
 
@@ -66,8 +76,12 @@ def test_every_crashed_replica_is_restarted() -> None:
     assert [change["object"]["name"] for change in remedy.changes] == ["a", "b"] and [change["id"] for change in remedy.changes] == ["C1", "C2"]
 
 
-HOSTS = ["could not connect to db.shop:5432", "could not connect to db.shop.svc.cluster.local:5432", "dial tcp: lookup db on 10.96.0.10:53: no such host",
-         'connection to server at "db" (10.96.0.9), port 5432 failed: Connection refused']
+HOSTS = [
+    "could not connect to db.shop:5432",
+    "could not connect to db.shop.svc.cluster.local:5432",
+    "dial tcp: lookup db on 10.96.0.10:53: no such host",
+    'connection to server at "db" (10.96.0.9), port 5432 failed: Connection refused',
+]
 
 
 @pytest.mark.parametrize("line", HOSTS)
@@ -76,17 +90,52 @@ def test_names_of_a_service(line: str) -> None:
 
 
 REFUSALS: list[tuple[str, list[Object], str, str]] = [
-    ("ready before the crash", [service(), endpoints(), database(CRASHED + 1)], LINE, "Service db had ready endpoints when the container last crashed, so a restart alone would not help"),
+    (
+        "ready before the crash",
+        [service(), endpoints(), database(CRASHED + 1)],
+        LINE,
+        "Service db had ready endpoints when the container last crashed, so a restart alone would not help",
+    ),
     ("ready in the same second", [service(), endpoints(), database(CRASHED)], LINE, "Service db had ready endpoints when the container last crashed"),
-    ("one of two was ready before", [service(), endpoints(), endpoints(target="db-1"), database(30), database(500, name="db-1")], LINE, "Service db had ready endpoints"),
-    ("endpoint not ready", [service(), endpoints(ready=False), database(30, ready=False)], LINE, "the container cannot reach Service db, which has no ready endpoint; mend that first"),
+    (
+        "one of two was ready before",
+        [service(), endpoints(), endpoints(target="db-1"), database(30), database(500, name="db-1")],
+        LINE,
+        "Service db had ready endpoints",
+    ),
+    (
+        "endpoint not ready",
+        [service(), endpoints(ready=False), database(30, ready=False)],
+        LINE,
+        "the container cannot reach Service db, which has no ready endpoint; mend that first",
+    ),
     ("no endpoints", [service()], LINE, "the container cannot reach Service db, which has no ready endpoint"),
-    ("endpoints of another service", [service(), endpoints("cache"), database(30)], LINE, "the container cannot reach Service db, which has no ready endpoint"),
-    ("endpoints of the same name elsewhere", [service(), endpoints(namespace="test"), database(30, namespace="test")], LINE, "the container cannot reach Service db, which has no ready endpoint"),
-    ("a pod of the same name elsewhere", [service(), endpoints(), database(30, namespace="test")], LINE, "the container cannot reach Service db, which has no ready endpoint"),
+    (
+        "endpoints of another service",
+        [service(), endpoints("cache"), database(30)],
+        LINE,
+        "the container cannot reach Service db, which has no ready endpoint",
+    ),
+    (
+        "endpoints of the same name elsewhere",
+        [service(), endpoints(namespace="test"), database(30, namespace="test")],
+        LINE,
+        "the container cannot reach Service db, which has no ready endpoint",
+    ),
+    (
+        "a pod of the same name elsewhere",
+        [service(), endpoints(), database(30, namespace="test")],
+        LINE,
+        "the container cannot reach Service db, which has no ready endpoint",
+    ),
     ("no such service", [service("cache")], LINE, "the container cannot reach db:5432, and there is no Service of that name in the namespace"),
     ("the service is elsewhere", [service(namespace="test")], LINE, "the container cannot reach db:5432, and there is no Service of that name"),
-    ("another namespace is meant", [service(), endpoints(), database(30)], "could not connect to db.test:5432", "the container cannot reach db.test:5432, and there is no Service"),
+    (
+        "another namespace is meant",
+        [service(), endpoints(), database(30)],
+        "could not connect to db.test:5432",
+        "the container cannot reach db.test:5432, and there is no Service",
+    ),
     ("no port", [], "getaddrinfo ENOTFOUND db", "the container cannot reach db, and there is no Service of that name in the namespace"),
     ("another cause", [service(), endpoints(), database(30)], "KeyError: 'X'", "deployment/web has no earlier revision to return to"),
 ]

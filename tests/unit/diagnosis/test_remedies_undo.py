@@ -75,6 +75,27 @@ def test_which_revision(what: str, ready: tuple[int, ...], image: str, note: str
     assert change(found)["outcome"][0]["after"] == image and found[0][0].notes == [note]
 
 
+KEEPS_WORKING_PODS: list[dict[str, Any]] = [
+    {},
+    {"type": "RollingUpdate"},
+    {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
+    {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0}},
+]
+
+
+@pytest.mark.parametrize("strategy", KEEPS_WORKING_PODS, ids=str)
+def test_a_rolling_update_that_kept_no_pod_had_none_that_worked(strategy: dict[str, Any]) -> None:
+    found = proposed([template("a:1"), template("a:2")], strategy=strategy, replicas=2)
+    assert found == ([], ["no earlier revision of deployment/web has a ready pod, so none is known to work"])
+
+
+@pytest.mark.parametrize("unavailable", ["100%", 2, 3])
+def test_a_rolling_update_that_may_stop_all_pods_proves_nothing(unavailable: Any) -> None:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": unavailable}}
+    found = proposed([template("a:1"), template("a:2")], strategy=strategy, replicas=2)
+    assert found[0][0].notes == ["revision 1: its pods are gone, so that it worked is not proven"]
+
+
 def test_revisions_are_numbers() -> None:
     found = proposed([template(f"shop/web:{number}") for number in range(1, 12)])
     assert change(found)["outcome"][0]["after"] == "shop/web:10"

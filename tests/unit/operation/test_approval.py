@@ -46,8 +46,8 @@ REFUSALS: list[tuple[str, Callable[[Directory], Record], float, str]] = [
         10,
         "Record 0001 is proposed and was never approved. Approve it first: ansible-playbook aiops.k8s.approve -e record=0001 -e decision=approve -e digest=",
     ),
-    ("rejected", lambda store: samples.reach(store, samples.proposed(store), "rejected"), 10, "Record 0001 is rejected and was never approved"),
-    ("expired", lambda store: samples.reach(store, samples.proposed(store), "expired"), 10, "Record 0001 is expired and was never approved"),
+    ("rejected", lambda store: samples.reach(store, samples.proposed(store), "rejected"), 10, "Record 0001 is rejected; it was never approved"),
+    ("expired", lambda store: samples.reach(store, samples.proposed(store), "expired"), 10, "Record 0001 is expired; it was never approved"),
     ("approval expired", approved, 65.001, "The approval in record 0001 expired at 2026-11-21T13:05:00.000Z. Run the workflow again"),
     (
         "clock set back",

@@ -115,7 +115,7 @@ BAD: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("another plan's", {"prefix": "0" * 8}, GateRefused, "The digest 00000000 is not the one of record 0001. Read the plan again"),
     ("right start, wrong end", {"prefix": "SAME+0"}, GateRefused, "is not the one of record 0001"),
     ("wrong digest of a rejection", {"decision": "reject", "prefix": "0" * 8}, GateRefused, "is not the one of record 0001"),
-    ("no reason", {"decision": "reject", "reason": ""}, BadInput, "reason is empty. Say why the change is rejected: -e reason='...'."),
+    ("no reason", {"decision": "reject", "reason": ""}, BadInput, "reason is empty. Say why the change is rejected: -e \"reason='...'\""),
     ("blank reason", {"decision": "reject", "reason": " \t"}, BadInput, "reason is empty"),
 ]
 

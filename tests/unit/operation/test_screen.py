@@ -66,11 +66,11 @@ def test_a_proposal_keeps_to_the_width_and_is_printable(width: int, text: str) -
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_list_keeps_to_the_width_and_is_printable(width: int) -> None:
-    row = {"id": "0001", "state": "rolling_back", "risk": "critical", "age_seconds": 10**7, "title": NASTY, "remark": " (expired)"}
+    row = {"id": "0001", "state": "rolling_back", "risk": "critical", "age_seconds": 10**7, "title": NASTY, "remark": "expired"}
     lines = screen.table([row, {**row, "state": "damaged", "risk": "", "title": "x"}], width)
     assert all(len(text) <= width and text.isprintable() for text in texts(lines))
     assert texts(lines)[0] == "record state        risk             age  title"
-    assert lines[2] == ("0001   damaged      -        2777 h 47 min  x (expired)"[:width], "red")
+    assert lines[2] == ("0001   damaged      -        2777 h 47 min  (expired) x"[:width], "red")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
