@@ -15,7 +15,8 @@ import pytest
 @pytest.fixture(scope="session", autouse=True)
 def early(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Any]]]:
     """{name of a test module: what its function ``go_early(cluster, directory)`` returns}."""
-    modules = {item.module.__name__: item.module for item in request.session.items if hasattr(getattr(item, "module", None), "go_early")}  # type: ignore[attr-defined]
+    found = [getattr(item, "module", None) for item in request.session.items]
+    modules: dict[str, Any] = {module.__name__: module for module in found if module is not None and hasattr(module, "go_early")}
     if not modules:
         yield {}
         return

@@ -205,7 +205,8 @@ def wait(what: str, condition: Callable[[], Any], seconds: float = 60, every: fl
 
 def begin(request: pytest.FixtureRequest, parameter: str, call: Callable[[Any], Any], at_once: int = 4) -> dict[Any, Future[Any]]:
     """Begin all chosen cases of the module's tests at once, since a run waits more than it computes: {case: its future}."""
-    chosen = [item.callspec.params for item in request.session.items if item.module is request.module and hasattr(item, "callspec")]  # type: ignore[attr-defined]
+    items: list[Any] = request.session.items
+    chosen = [item.callspec.params for item in items if item.module is request.module and hasattr(item, "callspec")]
     cases = list(dict.fromkeys(one[parameter] for one in chosen if parameter in one))
     pool = ThreadPoolExecutor(at_once)
     request.addfinalizer(lambda: pool.shutdown(cancel_futures=True))

@@ -168,7 +168,7 @@ def call(case: Case, target: str, texts: Mapping[str, str], directory: Path) -> 
         (directory / name).write_text(known.get(content.strip("{}"), content), encoding="utf-8")
     options = {name: fill(value, known) for name, value in case.options.items()}
     ansible = Ansible(directory, namespace=target, result_file=str(directory / "result.json"))
-    return ansible("diagnose", variables={name: value for name, value in case.environment.items()}, **options), directory
+    return ansible("diagnose", variables=dict(case.environment), **options), directory
 
 
 def fill(text: Any, known: Mapping[str, str]) -> Any:

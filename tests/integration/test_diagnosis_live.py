@@ -89,7 +89,12 @@ def objects(cluster: Cluster, registries: Mapping[str, str]) -> list[Object]:
     return [
         hungry(cluster, "oom"),
         {**oom_set, "kind": "StatefulSet", "spec": {**oom_set["spec"], "serviceName": "oom-set"}},
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "oom-pod", "labels": {"app": "oom-pod"}}, "spec": oom_pod["spec"]["template"]["spec"]},
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "oom-pod", "labels": {"app": "oom-pod"}},
+            "spec": oom_pod["spec"]["template"]["spec"],
+        },
         plain("killed", "sleep 1000 & kill -9 $!; wait $!"),
         plain("crash", "echo listening to nobody; echo 'Error: DATABASE_URL is required' >&2; exit 1"),
         plain("crash-init", pod={"initContainers": [prepare]}),
@@ -155,7 +160,8 @@ def not_there_yet(kubectl: Kubectl) -> list[str]:
         "fine-job": lambda pod: pod["status"]["phase"] == "Succeeded",
     }
     missing = [] if any(one["reason"] == "FailedCreate" for one in events) else ["no-account"]
-    for name, condition in {**{one.name: lambda pod, one=one: bool(reasons(pod) & one.seen) for one in FAILURES if one.seen}, **conditions}.items():  # type: ignore[misc]
+    staged: dict[str, Any] = {one.name: lambda pod, one=one: bool(reasons(pod) & one.seen) for one in FAILURES if one.seen}
+    for name, condition in {**staged, **conditions}.items():
         try:
             there = all(condition(pod) for pod in pods[name])
         except (KeyError, IndexError):

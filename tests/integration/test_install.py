@@ -25,7 +25,8 @@ from tests.integration.support import QUICK, ROOT, SCHEMA, Ansible, environment,
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 FORBIDDEN = re.compile(
-    r"(^|/)(\.git|\.github|\.venv|\.build|\.ansible|\.cache|\.[a-z]+_cache|__pycache__|history|tests/cluster|tests/output)(/|$)|\.(pyc|tar\.gz|jsonl|pem|key)$|kubeconfig$"
+    r"(^|/)(\.git|\.github|\.venv|\.build|\.ansible|\.cache|\.[a-z]+_cache|__pycache__|history|tests/cluster|tests/output)(/|$)"
+    r"|\.(pyc|tar\.gz|jsonl|pem|key)$|kubeconfig$"
 )
 NEEDED = (
     "README.md",
@@ -90,13 +91,18 @@ def test_the_tarball_holds_the_collection_and_nothing_else(tarball: Path) -> Non
 def test_nothing_in_it_names_this_machine(tarball: Path) -> None:
     words = (str(ROOT), os.uname().nodename)
     with tarfile.open(tarball) as archive:
-        texts = {entry.name: archive.extractfile(entry).read().decode("utf-8", "replace") for entry in archive.getmembers() if entry.isfile()}  # type: ignore[union-attr]
+        files = {entry.name: archive.extractfile(entry) for entry in archive.getmembers() if entry.isfile()}
+        texts = {name: file.read().decode("utf-8", "replace") for name, file in files.items() if file}
     assert [(name, word) for name, text in texts.items() for word in words if len(word) > 4 and word in text] == []
 
 
 @pytest.mark.parametrize("source", ["tarball", "directory"])
 def test_the_playbooks_are_found(installed: dict[str, Path], tmp_path: Path, source: str) -> None:
-    run(["ansible-playbook", *(f"aiops.k8s.{name}" for name in PLAYBOOKS), "--syntax-check"], tmp_path, ANSIBLE_COLLECTIONS_PATH=str(installed[source]))
+    run(
+        ["ansible-playbook", *(f"aiops.k8s.{name}" for name in PLAYBOOKS), "--syntax-check"],
+        tmp_path,
+        ANSIBLE_COLLECTIONS_PATH=str(installed[source]),
+    )
 
 
 def test_every_module_is_documented(installed: dict[str, Path], tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ ANSWERS = {  # typed: (state afterwards, what is shown)
 
 
 @pytest.fixture(scope="module")
-def answered(request: pytest.FixtureRequest, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[tuple[Ansible, int, str]]]:
+def answered(
+    request: pytest.FixtureRequest, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Future[tuple[Ansible, int, str]]]:
     def answer(text: str) -> tuple[Ansible, int, str]:
         ansible = diagnosing(kubectl, tmp_path_factory.mktemp("answer"))
         return ansible, *at_terminal(ansible, [text])
@@ -100,7 +102,8 @@ def test_other_answers(kubectl: Kubectl, answered: dict[str, Future[tuple[Ansibl
 
 @pytest.mark.parametrize(("key", "status"), [("a", 1), ("c", 0)], ids=["abort", "continue"])
 def test_interrupt_at_the_question(kubectl: Kubectl, ansible: Ansible, key: str, status: int) -> None:
-    child = pexpect.spawn(shlex.join(command("diagnose", ansible.options)), encoding="utf-8", timeout=SECONDS, cwd=str(ansible.directory), env=environment(TERM="xterm"))  # type: ignore[arg-type]
+    place: Any = {"cwd": str(ansible.directory), "env": environment(TERM="xterm")}
+    child = pexpect.spawn(shlex.join(command("diagnose", ansible.options)), encoding="utf-8", timeout=SECONDS, **place)
     child.expect(QUESTION)
     child.sendintr()
     child.expect("Press 'C' to continue the play or 'A' to abort")
@@ -185,7 +188,8 @@ def under_a_runner(ansible: Ansible, **options: Any) -> str:
 
 
 def on_pty(ansible: Ansible, words: Sequence[str], variables: dict[str, str], end: str) -> str:
-    child = pexpect.spawn(words[0], list(words[1:]), encoding="utf-8", timeout=SECONDS, cwd=str(ansible.directory), env=environment(TERM="xterm", **variables), dimensions=(50, 500))  # type: ignore[arg-type]
+    place: Any = {"cwd": str(ansible.directory), "env": environment(TERM="xterm", **variables), "dimensions": (50, 500)}
+    child = pexpect.spawn(words[0], list(words[1:]), encoding="utf-8", timeout=SECONDS, **place)
     child.expect(pexpect.EOF)
     child.close()
     shown = ESCAPE.sub("", str(child.before)).replace("\r\n", "\n")

@@ -209,7 +209,8 @@ def _load(path: str) -> dict[str, Any]:
         raise BadInput(
             f"The snapshot {path} cannot be read: {error}.", "Give a file that snapshot_file wrote with the option replay."
         ) from error
-    if not isinstance(snapshot, dict) or snapshot.get("schema") != snapshots.SCHEMA:
+    known = isinstance(snapshot, dict) and snapshot.get("schema") == snapshots.SCHEMA and isinstance(snapshot.get("objects"), dict)
+    if not isinstance(snapshot, dict) or not known or not {"pods", "replicasets"} <= set(snapshot["objects"]):
         raise BadInput(f"{path} is not a snapshot of this version ({snapshots.SCHEMA}).")
     return snapshot
 

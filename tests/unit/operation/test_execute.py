@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-from datetime import datetime
 from typing import Any, Callable
 
 import pytest
@@ -200,7 +199,7 @@ def test_an_executor_without_rights_is_refused_by_verb(server: Server, store: Di
     assert kinds(store) == ["proposed", "approved"]
 
 
-@pytest.mark.parametrize("make", [lambda store: approved(store), lambda store: approved(store, deletion())], ids=["patch", "delete"])
+@pytest.mark.parametrize("make", [approved, lambda store: approved(store, deletion())], ids=["patch", "delete"])
 def test_check_mode_rehearses_and_writes_nothing(server: Server, store: Directory, make: Callable[[Directory], Record]) -> None:
     record, before = make(store), copy.deepcopy(server.objects)
     result = change.execute(server, store, record, MINUTE_6, check_mode=True)

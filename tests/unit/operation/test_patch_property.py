@@ -23,7 +23,7 @@ def value(dice: random.Random, depth: int) -> Any:
     if depth == 0 or kind < 0.3:
         return dice.choice(SCALARS)
     if kind < 0.6:
-        return [value(dice, depth - 1) for _ in range(dice.randrange(4))]
+        return [value(dice, depth - 1) for _item in range(dice.randrange(4))]
     return {key: value(dice, depth - 1) for key in dice.sample(KEYS, dice.randrange(4))}
 
 

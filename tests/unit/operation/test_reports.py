@@ -180,7 +180,7 @@ def test_only_an_open_proposal_is_late(store: Directory, state: str) -> None:
 
 
 def test_documents_are_rendered_again_where_they_differ(store: Directory) -> None:
-    records = [samples.proposed(store) for _ in range(4)]
+    records = [samples.proposed(store) for _record in range(4)]
     edited, removed, binary = (Path(store.document(record)) for record in records[1:])
     edited.write_text("approved by everyone", encoding="utf-8")
     removed.unlink()

@@ -76,7 +76,7 @@ def test_what_is_not_an_id(store: Directory, typed: Any) -> None:
 def test_an_unknown_id_names_the_known_ones(store: Directory) -> None:
     with pytest.raises(NotFound, match=r"There is no record 0007 .*Known: none\."):
         store.load("7")
-    for _ in range(6):
+    for _event in range(6):
         samples.proposed(store)
     with pytest.raises(NotFound, match=r"Known: 0002, 0003, 0004, 0005, 0006\. Check the options record, records_dir and feature\."):
         store.load("7")
