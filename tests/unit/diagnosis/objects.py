@@ -62,7 +62,13 @@ def meta(kind: str, name: str, owner: Object | None = None, **more: Any) -> Obje
 def ended(code: int, reason: str = "", seconds: float = 30, message: str = "") -> Object:
     """How a run ended."""
     reason = reason or ("Completed" if code == 0 else "Error")
-    return {"exitCode": code, "reason": reason, "startedAt": ago(seconds + 2), "finishedAt": ago(seconds), **({"message": message} if message else {})}
+    return {
+        "exitCode": code,
+        "reason": reason,
+        "startedAt": ago(seconds + 2),
+        "finishedAt": ago(seconds),
+        **({"message": message} if message else {}),
+    }
 
 
 def status(state: str, name: str = "app", restarts: int = 0, ready: bool = False, last: Object | None = None, **detail: Any) -> Object:
@@ -129,7 +135,9 @@ def pending(message: str, reason: str = "Unschedulable", **more: Any) -> Object:
     return pod(phase="Pending", conditions=[condition], node="", **more)
 
 
-def controller(kind: str, name: str = "web", owner: Object | None = None, replicas: int | None = 1, template: Object | None = None, **more: Any) -> Object:
+def controller(
+    kind: str, name: str = "web", owner: Object | None = None, replicas: int | None = 1, template: Object | None = None, **more: Any
+) -> Object:
     template = template or {"metadata": {"labels": {"app": name}}, "spec": {"containers": [spec()]}}
     body = {**({} if replicas is None else {"replicas": replicas}), "selector": {"matchLabels": {"app": name}}, "template": template}
     version = "batch/v1" if kind == "Job" else "apps/v1"
@@ -179,7 +187,12 @@ def event(about: Object, reason: str, message: str, seconds: float = 20, contain
 
 
 def node(name: str = "node-1", cpu: str = "4", memory: str = "8Gi") -> Object:
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": f"uid-{name}"}, "status": {"allocatable": {"cpu": cpu, "memory": memory}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "uid": f"uid-{name}"},
+        "status": {"allocatable": {"cpu": cpu, "memory": memory}},
+    }
 
 
 def findings(taken: dict[str, Any], workload: str = "", pod_name: str = "") -> list[Finding]:

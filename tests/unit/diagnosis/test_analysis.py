@@ -108,8 +108,8 @@ BAD_TARGETS: list[tuple[str, str, type[Exception], str]] = [
         "nosuch",
         NotFound,
         (
-            "There is no pod nosuch in the namespace; it may have been replaced meanwhile. Its pods now: alone, db-0, import-x, web-1-a, web-2-a. Check the"
-            " option pod, or name the workload instead."
+            "There is no pod nosuch in the namespace; it may have been replaced meanwhile. Its pods now: alone, db-0, import-x, web-1-a, web-2-a."
+            " Check the option pod, or name the workload instead."
         ),
     ),
 ]
@@ -145,7 +145,12 @@ def test_different_causes_and_containers_do_not_fold() -> None:
         pending("0/1 nodes are available: 1 Insufficient cpu.", name="d", owner=RS1),
     ]
     found = findings(snapshot(WEB, RS1, *pods))
-    assert [(one.code, one.container) for one in found] == [("AppCrash", "app"), ("AppCrash", "side"), ("InsufficientCPU", ""), ("OOMKilledNoLimit", "app")]
+    assert [(one.code, one.container) for one in found] == [
+        ("AppCrash", "app"),
+        ("AppCrash", "side"),
+        ("InsufficientCPU", ""),
+        ("OOMKilledNoLimit", "app"),
+    ]
 
 
 def test_the_same_name_in_two_namespaces_does_not_fold() -> None:

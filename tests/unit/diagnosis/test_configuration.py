@@ -36,7 +36,12 @@ PULLS: list[tuple[str, str, str, str]] = [
         "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://auth.example/token?x: 401 Unauthorized",
         "ImagePullRefused",
     ),
-    ("forbidden", "ghcr.io/acme/web:1", "unexpected status from HEAD request to https://ghcr.io/v2/acme/web/manifests/1: 403 Forbidden", "ImagePullRefused"),
+    (
+        "forbidden",
+        "ghcr.io/acme/web:1",
+        "unexpected status from HEAD request to https://ghcr.io/v2/acme/web/manifests/1: 403 Forbidden",
+        "ImagePullRefused",
+    ),
     ("token server says not found", "ghcr.io/acme/web:1", "failed to authorize: failed to fetch oauth token: denied: not found", "ImagePullRefused"),
     (
         "no such registry",
@@ -60,8 +65,8 @@ PULLS: list[tuple[str, str, str, str]] = [
         "rate limit",
         "docker.io/library/nginx:1",
         (
-            "unexpected status from GET request to https://registry-1.docker.io/v2/: 429 Too Many Requests: toomanyrequests: You have reached your pull rate"
-            " limit"
+            "unexpected status from GET request to https://registry-1.docker.io/v2/: 429 Too Many Requests: toomanyrequests: You have reached your"
+            " pull rate limit"
         ),
         "ImagePullFailed",
     ),
@@ -108,8 +113,8 @@ def test_why_an_image_is_not_had(what: str, image: str, answer: str, code: str, 
 
 def test_an_invalid_name() -> None:
     message = (
-        'Failed to apply default image tag "UPPER/Case:tag": couldn\'t parse image name "UPPER/Case:tag": invalid reference format: repository name (Case)'
-        " must be lowercase"
+        'Failed to apply default image tag "UPPER/Case:tag": couldn\'t parse image name "UPPER/Case:tag": invalid reference format: repository name'
+        " (Case) must be lowercase"
     )
     one = pulling("UPPER/Case:tag", message, "InvalidImageName")
     finding = only(snapshot(one, event(one, "InspectFailed", message)))

@@ -118,8 +118,16 @@ FAILING: list[tuple[str, list[Object], list[str]]] = [
     ("an eviction of this hour", [DEPLOYMENT, RS, evicted(RS, 600), pod(running(), owner=RS)], ["KilledNotOOM"]),
     ("a job that failed for good", [job(Failed="True"), pod(finished(2), owner=job(), phase="Failed")], ["AppCrash"]),
     ("a job that still tries", [job(), pod(finished(2), owner=job(), phase="Failed")], ["AppCrash"]),
-    ("a bare pod that failed yesterday", [pod({**status("terminated"), "state": {"terminated": ended(1, seconds=86400)}}, phase="Failed")], ["AppCrash"]),
-    ("a sidecar that crashes", [pod(running(), init=[spec("mesh", restartPolicy="Always")], init_statuses=[looping(ended(1), name="mesh")])], ["AppCrash"]),
+    (
+        "a bare pod that failed yesterday",
+        [pod({**status("terminated"), "state": {"terminated": ended(1, seconds=86400)}}, phase="Failed")],
+        ["AppCrash"],
+    ),
+    (
+        "a sidecar that crashes",
+        [pod(running(), init=[spec("mesh", restartPolicy="Always")], init_statuses=[looping(ended(1), name="mesh")])],
+        ["AppCrash"],
+    ),
     ("unschedulable for a second", [pending("0/1 nodes are available: 1 Insufficient cpu.")], ["InsufficientCPU"]),
 ]
 

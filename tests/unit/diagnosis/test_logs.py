@@ -18,8 +18,8 @@ TELLING: list[tuple[str, str, str]] = [
     (
         "chained exceptions begin with the cause",
         (
-            'Traceback (most recent call last):\n  File "a.py", line 1\nConnectionError: db\n\nDuring handling of the above exception, another exception'
-            ' occurred:\n\nTraceback (most recent call last):\n  File "a.py", line 2\nSystemExit: 1\n'
+            'Traceback (most recent call last):\n  File "a.py", line 1\nConnectionError: db\n\nDuring handling of the above exception, another'
+            ' exception occurred:\n\nTraceback (most recent call last):\n  File "a.py", line 2\nSystemExit: 1\n'
         ),
         "ConnectionError: db",
     ),
@@ -30,12 +30,19 @@ TELLING: list[tuple[str, str, str]] = [
     ("zero errors", "0 errors found\nno errors\nerrors=0\nbye\n", "bye"),
     (
         "information about errors",
-        'INFO error reporting enabled\nlevel=info msg="failed over"\n[info] invalid cache dropped\n{"level":"debug","msg":"missing key"}\nERROR disk full\n',
+        (
+            'INFO error reporting enabled\nlevel=info msg="failed over"\n[info] invalid cache dropped\n{"level":"debug","msg":"missing key"}\nERROR'
+            " disk full\n"
+        ),
         "ERROR disk full",
     ),
     ("an error about information", "Error: could not read server info\nstopping\n", "Error: could not read server info"),
     ("an error with a trace", "boot\nerror: it broke, stack trace follows\n at x\n", "error: it broke, stack trace follows"),
-    ("error pages", 'loading error_page /50x.html\nnginx: [emerg] host not found in upstream "db"\n', 'nginx: [emerg] host not found in upstream "db"'),
+    (
+        "error pages",
+        'loading error_page /50x.html\nnginx: [emerg] host not found in upstream "db"\n',
+        'nginx: [emerg] host not found in upstream "db"',
+    ),
     ("postgres", 'LOG:  starting\nFATAL:  data directory "/data" has wrong ownership\n', 'FATAL:  data directory "/data" has wrong ownership'),
     ("spring", "APPLICATION FAILED TO START\n***\n", "APPLICATION FAILED TO START"),
     ("no error word", "one\ntwo\n\n", "two"),
@@ -56,7 +63,11 @@ def test_no_line(log: str) -> None:
 
 def test_times_are_those_of_the_kubelet() -> None:
     log = "2026-11-21T11:59:00.123456789Z 2026-11-21 starting\n2026-11-21T11:59:01+01:00 Error: x\nno time: fatal\n"
-    assert logs.lines(log) == [("2026-11-21T11:59:00.123456789Z", "2026-11-21 starting"), ("2026-11-21T11:59:01+01:00", "Error: x"), ("", "no time: fatal")]
+    assert logs.lines(log) == [
+        ("2026-11-21T11:59:00.123456789Z", "2026-11-21 starting"),
+        ("2026-11-21T11:59:01+01:00", "Error: x"),
+        ("", "no time: fatal"),
+    ]
 
 
 def test_endless_lines_take_no_time() -> None:
@@ -103,7 +114,9 @@ def test_dependencies(text: str, expected: tuple[str, int] | None) -> None:
     assert logs.dependency(text) == expected
 
 
-@pytest.mark.parametrize("text, value", [("64Mi", 67108864), ("1Gi", 2**30), ("100M", 10**8), ("1500m", 1.5), ("2", 2), (3, 3), ("1e3", 1000), ("0", 0)])
+@pytest.mark.parametrize(
+    "text, value", [("64Mi", 67108864), ("1Gi", 2**30), ("100M", 10**8), ("1500m", 1.5), ("2", 2), (3, 3), ("1e3", 1000), ("0", 0)]
+)
 def test_amounts(text: str | int, value: float) -> None:
     assert amount(text) == value
 
@@ -116,7 +129,16 @@ def test_what_is_no_amount(text: str) -> None:
 
 @pytest.mark.parametrize(
     "size, text",
-    [(2**20, "1Mi"), (2**20 + 1, "2Mi"), (0, "1Mi"), (48 * 2**20, "48Mi"), (2**30, "1Gi"), (1536 * 2**20, "1536Mi"), (2**40, "1024Gi"), (10**8, "96Mi")],
+    [
+        (2**20, "1Mi"),
+        (2**20 + 1, "2Mi"),
+        (0, "1Mi"),
+        (48 * 2**20, "48Mi"),
+        (2**30, "1Gi"),
+        (1536 * 2**20, "1536Mi"),
+        (2**40, "1024Gi"),
+        (10**8, "96Mi"),
+    ],
 )
 def test_memory_is_written_in_whole_units(size: float, text: str) -> None:
     assert memory(size) == text

@@ -83,7 +83,8 @@ def test_why_no_node_takes_a_pod(what: str, message: str, code: str, cause: str)
 
 
 @pytest.mark.parametrize(
-    "resource, bound", [("cpu", "The most that any node can give is 16 (node node-2)."), ("memory", "The most that any node can give is 64Gi (node node-2).")]
+    "resource, bound",
+    [("cpu", "The most that any node can give is 16 (node node-2)."), ("memory", "The most that any node can give is 64Gi (node node-2).")],
 )
 def test_the_largest_node_is_named(resource: str, bound: str) -> None:
     taken = snapshot(

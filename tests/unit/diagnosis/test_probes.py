@@ -41,7 +41,10 @@ def test_a_probe_that_kills(kind: str, code: str, state: Object) -> None:
     finding = only(taken)
     assert (finding.code, finding.container, finding.details["probe"]) == (code, "app", kind.lower())
     assert f"The {kind.lower()} probe (HTTP GET :8080/health) fails: HTTP probe failed with statuscode: 503." in finding.root_cause
-    probe = f"{kind.lower()}Probe: HTTP GET :8080/health; initialDelaySeconds 0, timeoutSeconds 1, periodSeconds 10, failureThreshold 3; containerPorts: 9090"
+    probe = (
+        f"{kind.lower()}Probe: HTTP GET :8080/health; initialDelaySeconds 0, timeoutSeconds 1, periodSeconds 10, failureThreshold 3; containerPorts:"
+        " 9090"
+    )
     assert probe in excerpts(taken) and "event Killing on pod/web-1" in excerpts(taken)
 
 
@@ -91,7 +94,10 @@ def test_a_probe_that_keeps_out_of_service(what: str, probe: dict[str, Any], sin
 def test_readiness_in_full() -> None:
     one = probed("Readiness", running(ready=False, since=600))
     taken = snapshot(one, unhealthy(one, "Readiness"))
-    assert only(taken).root_cause == "The readiness probe (HTTP GET :8080/health) fails: HTTP probe failed with statuscode: 503. The pod gets no traffic."
+    assert (
+        only(taken).root_cause
+        == "The readiness probe (HTTP GET :8080/health) fails: HTTP probe failed with statuscode: 503. The pod gets no traffic."
+    )
     assert "ready: false, restartCount 0" in excerpts(taken)
 
 

@@ -18,22 +18,50 @@ FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = ("failures", "quota", "security", "dependency")
 
 FAILURES = {
-    "Deployment/oom": "OOMKilled", "Deployment/killed": "KilledNotOOM", "Deployment/crash": "AppCrash", "Deployment/ends": "MainProcessEnds",
-    "Deployment/nocommand": "CommandNotFound", "Deployment/nofile": "CommandNotFound", "Deployment/noexec": "CommandNotFound",
-    "Deployment/shell127": "CommandNotFound", "Deployment/shell126": "CommandNotFound", "Deployment/registry": "ImagePullFailed",
-    "Deployment/badname": "InvalidImageName", "Deployment/never": "ImageNeverPulled", "Deployment/configmap": "ConfigMapMissing",
-    "Deployment/secret": "SecretMissing", "Deployment/key": "ConfigKeyMissing", "Deployment/configvolume": "ConfigMapMissing",
-    "Deployment/secretvolume": "SecretMissing", "Deployment/keyvolume": "ConfigKeyMissing", "Deployment/nonroot": "ContainerConfigError",
-    "Deployment/cpu": "InsufficientCPU", "Deployment/memory": "InsufficientMemory", "Deployment/selector": "Unschedulable", "Deployment/gated": "SchedulingGated",
-    "Deployment/liveness": "LivenessProbeFailing", "Deployment/startup": "StartupProbeFailing", "Deployment/readiness": "ReadinessProbeFailing",
-    "Deployment/init": "AppCrash", "Deployment/noaccount": "PodsNotCreated", "StatefulSet/db": "AppCrash", "Job/broken": "AppCrash",
+    "Deployment/oom": "OOMKilled",
+    "Deployment/killed": "KilledNotOOM",
+    "Deployment/crash": "AppCrash",
+    "Deployment/ends": "MainProcessEnds",
+    "Deployment/nocommand": "CommandNotFound",
+    "Deployment/nofile": "CommandNotFound",
+    "Deployment/noexec": "CommandNotFound",
+    "Deployment/shell127": "CommandNotFound",
+    "Deployment/shell126": "CommandNotFound",
+    "Deployment/registry": "ImagePullFailed",
+    "Deployment/badname": "InvalidImageName",
+    "Deployment/never": "ImageNeverPulled",
+    "Deployment/configmap": "ConfigMapMissing",
+    "Deployment/secret": "SecretMissing",
+    "Deployment/key": "ConfigKeyMissing",
+    "Deployment/configvolume": "ConfigMapMissing",
+    "Deployment/secretvolume": "SecretMissing",
+    "Deployment/keyvolume": "ConfigKeyMissing",
+    "Deployment/nonroot": "ContainerConfigError",
+    "Deployment/cpu": "InsufficientCPU",
+    "Deployment/memory": "InsufficientMemory",
+    "Deployment/selector": "Unschedulable",
+    "Deployment/gated": "SchedulingGated",
+    "Deployment/liveness": "LivenessProbeFailing",
+    "Deployment/startup": "StartupProbeFailing",
+    "Deployment/readiness": "ReadinessProbeFailing",
+    "Deployment/init": "AppCrash",
+    "Deployment/noaccount": "PodsNotCreated",
+    "StatefulSet/db": "AppCrash",
+    "Job/broken": "AppCrash",
 }
 HEALTHY = {"Deployment/healthy", "Deployment/zero", "Deployment/slow", "Job/done"}
 SAYS = {
-    "Deployment/oom": "more memory than its limit of 20Mi", "Deployment/crash": 'its log says: KeyError: "DATABASE_URL"', "Deployment/init": "its log says: migrate: could not connect to db:5432",
-    "Deployment/nocommand": "It looked for 'nosuch'", "Deployment/noexec": "It looked for '/etc/passwd'", "Deployment/registry": "cannot be reached from the node: localhost:1/nosuch/tls-app:401",
-    "Deployment/keyvolume": "ConfigMap present exists but has no key nokey, so volume v", "Deployment/cpu": "1 node(s) lack cpu for its request of 900. The most that any node can give is 2",
-    "Deployment/selector": "no node has the labels", "Deployment/liveness": "The liveness probe (TCP :9) fails: dial tcp", "Deployment/noaccount": "its service account does not exist",
+    "Deployment/oom": "more memory than its limit of 20Mi",
+    "Deployment/crash": 'its log says: KeyError: "DATABASE_URL"',
+    "Deployment/init": "its log says: migrate: could not connect to db:5432",
+    "Deployment/nocommand": "It looked for 'nosuch'",
+    "Deployment/noexec": "It looked for '/etc/passwd'",
+    "Deployment/registry": "cannot be reached from the node: localhost:1/nosuch/tls-app:401",
+    "Deployment/keyvolume": "ConfigMap present exists but has no key nokey, so volume v",
+    "Deployment/cpu": "1 node(s) lack cpu for its request of 900. The most that any node can give is 2",
+    "Deployment/selector": "no node has the labels",
+    "Deployment/liveness": "The liveness probe (TCP :9) fails: dial tcp",
+    "Deployment/noaccount": "its service account does not exist",
     "Job/broken": "its log says: fatal: no input file",
 }
 
@@ -53,7 +81,9 @@ def subject(one: dict[str, Any]) -> str:
 
 def test_every_staged_failure_is_named_and_no_other() -> None:
     assert {subject(one): one["code"] for one in diagnose("failures")["findings"]} == FAILURES
-    workloads = {f"{item['kind']}/{item['metadata']['name']}" for kind in ("deployments", "statefulsets", "jobs") for item in load("failures")["objects"][kind]}
+    workloads = {
+        f"{item['kind']}/{item['metadata']['name']}" for kind in ("deployments", "statefulsets", "jobs") for item in load("failures")["objects"][kind]
+    }
     assert workloads == {*FAILURES, *HEALTHY}
 
 
@@ -74,10 +104,13 @@ def test_the_memory_limit_is_raised_for_the_one_that_lacks_memory_and_for_no_oth
     assert all(one["no_plan_reason"] for one in diagnose("failures")["proposals"] if not one["plan"])
 
 
-@pytest.mark.parametrize("name, target, code, severity, says", [
-    ("quota", "Deployment/full", "PodsNotCreated", "warning", "a ResourceQuota of the namespace is used up"),
-    ("security", "Deployment/web", "PodsNotCreated", "critical", "the namespace's Pod Security level forbids it"),
-])
+@pytest.mark.parametrize(
+    "name, target, code, severity, says",
+    [
+        ("quota", "Deployment/full", "PodsNotCreated", "warning", "a ResourceQuota of the namespace is used up"),
+        ("security", "Deployment/web", "PodsNotCreated", "critical", "the namespace's Pod Security level forbids it"),
+    ],
+)
 def test_pods_that_are_refused(name: str, target: str, code: str, severity: str, says: str) -> None:
     [finding] = diagnose(name)["findings"]
     assert (subject(finding), finding["code"], finding["severity"]) == (target, code, severity) and says in finding["root_cause"]
@@ -97,7 +130,9 @@ def test_a_dependency_that_came_back_and_a_bad_release() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_snapshot_gives_the_same_result(name: str) -> None:
     first, second = diagnose(name), diagnose(name)
-    assert first["findings"] == second["findings"] and [one["evidence"] for one in first["proposals"]] == [one["evidence"] for one in second["proposals"]]
+    assert first["findings"] == second["findings"] and [one["evidence"] for one in first["proposals"]] == [
+        one["evidence"] for one in second["proposals"]
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -140,7 +140,8 @@ def test_a_bound_that_is_reached(items: list[Object], cap: str, text: str) -> No
     found, reasons = proposed(workload(), *items, cap=cap)
     assert (
         found == []
-        and reasons[0] == f"the memory limit of 64Mi is already at the highest allowed value {text}; look for a leak, or raise memory_limit_max deliberately"
+        and reasons[0]
+        == f"the memory limit of 64Mi is already at the highest allowed value {text}; look for a leak, or raise memory_limit_max deliberately"
     )
 
 
@@ -194,7 +195,10 @@ def test_a_template_that_was_changed_meanwhile() -> None:
 
 def test_a_container_that_is_not_in_the_template() -> None:
     found, reasons = proposed(workload(), container="istio-proxy")
-    assert found == [] and reasons[0] == "container istio-proxy is not in the template; change its memory limit where it is injected (an admission webhook)"
+    assert (
+        found == []
+        and reasons[0] == "container istio-proxy is not in the template; change its memory limit where it is injected (an admission webhook)"
+    )
 
 
 def test_an_init_container() -> None:
@@ -212,7 +216,11 @@ MANAGED: list[tuple[str, dict[str, Any], str]] = [
     ("nobody", {}, ""),
     ("kubectl", {"labels": {"app.kubernetes.io/managed-by": "kubectl"}}, ""),
     ("Helm by label", {"labels": {"app.kubernetes.io/managed-by": "Helm"}}, "Helm release  owns this object"),
-    ("Helm by annotation", {"annotations": {"meta.helm.sh/release-name": "shop"}}, "Helm release shop owns this object: put the same change into its values"),
+    (
+        "Helm by annotation",
+        {"annotations": {"meta.helm.sh/release-name": "shop"}},
+        "Helm release shop owns this object: put the same change into its values",
+    ),
     ("Argo CD by label", {"labels": {"argocd.argoproj.io/instance": "shop"}}, "a GitOps controller owns this object"),
     ("Argo CD by annotation", {"annotations": {"argocd.argoproj.io/tracking-id": "x"}}, "a GitOps controller owns this object"),
     ("Flux", {"labels": {"kustomize.toolkit.fluxcd.io/name": "shop"}}, "a GitOps controller owns this object"),

@@ -177,8 +177,8 @@ def test_a_secret_never_gets_into_a_plan(what: str, before: Object, after: Objec
     assert proposed([before, after]) == (
         [],
         [
-            "returning to revision 1 would copy a secret value into the plan; run kubectl rollout undo deployment/web --to-revision=1, and move the value"
-            " into a Secret"
+            "returning to revision 1 would copy a secret value into the plan; run kubectl rollout undo deployment/web --to-revision=1, and move the"
+            " value into a Secret"
         ],
     )
 
@@ -191,7 +191,11 @@ HARMLESS: list[tuple[str, Object, Object]] = [
         template("a:1"),
         {**template("a:2"), "spec": {"containers": [spec()], "volumes": [{"name": "secret", "secret": {"secretName": "db-password"}}]}},
     ),
-    ("ordinary variables", template(**env(MODE="fast", AUTH_ENABLED="true", TOKEN_FILE="/run/token")), template(**env(MODE="slow", AUTH_ENABLED="false"))),
+    (
+        "ordinary variables",
+        template(**env(MODE="fast", AUTH_ENABLED="true", TOKEN_FILE="/run/token")),
+        template(**env(MODE="slow", AUTH_ENABLED="false")),
+    ),
 ]
 
 

@@ -28,7 +28,9 @@ from tests.unit.diagnosis.objects import (
     waiting,
 )
 
-OCI = "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+OCI = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+)
 LIMITED = [spec(resources={"limits": {"memory": "64Mi"}})]
 OOM = ended(137, "OOMKilled")
 

@@ -49,8 +49,14 @@ def run(tmp_path: Path, taken: Any, rehearse: Api | None = None, **options: Any)
 def test_a_proposal_in_full(tmp_path: Path) -> None:
     result = run(tmp_path, snapshot(*out_of_memory()))
     [proposal] = result["proposals"]
-    assert proposal["title"] == "OOMKilled in deployment/web in namespace shop" and proposal["target"] == {"kind": "Deployment", "namespace": "shop", "name": "web"}
-    assert proposal["remedies"] == [{"id": "R1", "name": "raise_memory_limit", "summary": "raise the memory limit of container app from 64Mi to 128Mi"}]
+    assert proposal["title"] == "OOMKilled in deployment/web in namespace shop" and proposal["target"] == {
+        "kind": "Deployment",
+        "namespace": "shop",
+        "name": "web",
+    }
+    assert proposal["remedies"] == [
+        {"id": "R1", "name": "raise_memory_limit", "summary": "raise the memory limit of container app from 64Mi to 128Mi"}
+    ]
     assert proposal["not_chosen"] == ["deployment/web has no earlier revision to return to"] and proposal["no_plan_reason"] == ""
     plan = plans.validate(proposal["plan"])
     assert plan["risk"] == "medium" and plan["risk_reasons"] == ["starts a rolling update of deployment web; 1 ready pod is replaced"]
@@ -67,7 +73,15 @@ def test_the_question_for_an_engine(tmp_path: Path) -> None:
 
 
 def test_options_shape_the_plan(tmp_path: Path) -> None:
-    result = run(tmp_path, snapshot(*out_of_memory()), memory_limit_max="96Mi", validate_seconds=5, hold_seconds=6, watch_seconds=7, policy={"medium": {"approvers": ["ann"]}})
+    result = run(
+        tmp_path,
+        snapshot(*out_of_memory()),
+        memory_limit_max="96Mi",
+        validate_seconds=5,
+        hold_seconds=6,
+        watch_seconds=7,
+        policy={"medium": {"approvers": ["ann"]}},
+    )
     plan = result["proposals"][0]["plan"]
     assert plan["summary"].endswith("from 64Mi to 96Mi") and plan["policy"]["approvers"] == ["ann"]
     assert [(check["within_seconds"], check["hold_seconds"]) for check in plan["checks"]] == [(5, 0), (5, 0), (5, 6), (0, 7)]
@@ -78,7 +92,10 @@ def test_findings_of_one_workload_make_one_operation_each_workload_its_own(tmp_p
     other = controller("StatefulSet", "db")
     crash = pod(looping(ended(1)), name="web-3", owner=below, specs=[spec(**LIMIT)])
     result = run(tmp_path, snapshot(top, below, *pods, crash, other, pod(looping(ended(0)), name="db-0", owner=other)))
-    assert [(one["target"]["name"], [finding["code"] for finding in one["findings"]]) for one in result["proposals"]] == [("db", ["MainProcessEnds"]), ("web", ["AppCrash", "OOMKilled"])]
+    assert [(one["target"]["name"], [finding["code"] for finding in one["findings"]]) for one in result["proposals"]] == [
+        ("db", ["MainProcessEnds"]),
+        ("web", ["AppCrash", "OOMKilled"]),
+    ]
     assert [question["id"] for question in result["questions"]] == ["0", "1"] and result["proposals"][1]["plan"]["summary"].startswith("raise")
 
 
@@ -132,7 +149,9 @@ def test_a_plan_is_rehearsed(tmp_path: Path, server: Server) -> None:
 def test_a_plan_that_may_not_be_carried_out_is_not_proposed(tmp_path: Path, server: Server) -> None:
     server.allowed = False
     proposal = run(tmp_path, snapshot(*out_of_memory()), server)["proposals"][0]
-    assert proposal["plan"] is None and "the executor may not do it: deployer may not patch deployments in namespace shop" in proposal["no_plan_reason"]
+    assert (
+        proposal["plan"] is None and "the executor may not do it: deployer may not patch deployments in namespace shop" in proposal["no_plan_reason"]
+    )
 
 
 @pytest.mark.parametrize("status", [403, 422, 500])
@@ -140,15 +159,24 @@ def test_a_plan_that_the_server_refuses_is_not_proposed(tmp_path: Path, server: 
     server.faults.append(refuse(status, "PATCH dry"))
     proposal = run(tmp_path, snapshot(*out_of_memory()), server)["proposals"][0]
     assert proposal["plan"] is None
-    assert "the API server would not accept to raise the memory limit of container app from 64Mi to 128Mi: the message of the server" in proposal["no_plan_reason"]
+    assert (
+        "the API server would not accept to raise the memory limit of container app from 64Mi to 128Mi: the message of the server" in proposal[
+            "no_plan_reason"
+        ]
+    )
 
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
-    ("no quantity", {"memory_limit_max": "lots"}, "memory_limit_max is 'lots': "), ("nothing", {"memory_limit_max": ""}, "memory_limit_max is ''"),
-    ("zero", {"memory_limit_max": "0"}, "memory_limit_max is '0', which is not above 0. Give a quantity such as 8Gi."), ("negative", {"memory_limit_max": "-1Gi"}, "memory_limit_max is '-1Gi'"),
-    ("policy", {"policy": {"high": {}}}, "policy.high is not a risk class"), ("namespace", {"namespace": "Shop!"}, "namespace is 'Shop!', which cannot be the name of one."),
-    ("path", {"namespace": "../x"}, "namespace is '../x'"), ("seconds", {"hold_seconds": -1}, "hold_seconds is -1. Give a number of seconds, 0 or more."),
-    ("workload", {"workload": "web"}, "workload is 'web'"), ("no file", {"replay": "/nonexistent/x.json"}, "The snapshot /nonexistent/x.json cannot be read: "),
+    ("no quantity", {"memory_limit_max": "lots"}, "memory_limit_max is 'lots': "),
+    ("nothing", {"memory_limit_max": ""}, "memory_limit_max is ''"),
+    ("zero", {"memory_limit_max": "0"}, "memory_limit_max is '0', which is not above 0. Give a quantity such as 8Gi."),
+    ("negative", {"memory_limit_max": "-1Gi"}, "memory_limit_max is '-1Gi'"),
+    ("policy", {"policy": {"high": {}}}, "policy.high is not a risk class"),
+    ("namespace", {"namespace": "Shop!"}, "namespace is 'Shop!', which cannot be the name of one."),
+    ("path", {"namespace": "../x"}, "namespace is '../x'"),
+    ("seconds", {"hold_seconds": -1}, "hold_seconds is -1. Give a number of seconds, 0 or more."),
+    ("workload", {"workload": "web"}, "workload is 'web'"),
+    ("no file", {"replay": "/nonexistent/x.json"}, "The snapshot /nonexistent/x.json cannot be read: "),
     ("no place", {"snapshot_file": "/nonexistent/x.json"}, "snapshot_file /nonexistent/x.json cannot be written: No such file or directory."),
 ]
 
@@ -160,7 +188,18 @@ def test_bad_options_are_refused_by_name(tmp_path: Path, what: str, options: dic
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"schema": "aiops.k8s/snapshot/v0", "objects": {}}', '{"schema": "aiops.k8s/snapshot/v1"}', '{"schema": "aiops.k8s/snapshot/v1", "objects": {}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"schema": "aiops.k8s/snapshot/v0", "objects": {}}',
+        '{"schema": "aiops.k8s/snapshot/v1"}',
+        '{"schema": "aiops.k8s/snapshot/v1", "objects": {}}',
+    ],
+)
 def test_files_that_are_no_snapshots(tmp_path: Path, content: str) -> None:
     with pytest.raises(BadInput, match="cannot be read|is not a snapshot of this version"):
         run(tmp_path, content)
