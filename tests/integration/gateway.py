@@ -155,7 +155,7 @@ def _gone(handler: BaseHTTPRequestHandler) -> bool:
     """Whether the other side has closed its connection."""
     handler.connection.setblocking(False)
     try:
-        return handler.connection.recv(1) == b""
+        return bool(handler.connection.recv(1) == b"")
     except BlockingIOError:
         return False
     except OSError:

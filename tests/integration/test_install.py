@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from tests.cluster import Cluster
@@ -26,7 +26,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 FORBIDDEN = re.compile(
     r"(^|/)(\.git|\.github|\.venv|\.build|\.ansible|\.cache|\.[a-z]+_cache|__pycache__|history|tests/cluster|tests/output)(/|$)"
-    r"|\.(pyc|tar\.gz|jsonl|pem|key)$|kubeconfig$"
+    r"|\.(pyc|tar\.gz|pem|key)$|kubeconfig$"
 )
 NEEDED = (
     "README.md",
@@ -148,7 +148,7 @@ def test_an_operation_and_its_result_documents(installed: dict[str, Path], kubec
         assert document["workflow"] == playbook and bool(document["error"]) == fails
         return document
 
-    here = {"namespace": kubectl.namespace, "snapshot_file": str(tmp_path / "snapshot.json")}
+    here: dict[str, Any] = {"namespace": kubectl.namespace, "snapshot_file": str(tmp_path / "snapshot.json")}
     assert documented("records")["records"] == []
     assert documented("resume")["records"] == []
     assert documented("diagnose", fails=True, namespace="nowhere")["findings"] == []
@@ -158,7 +158,7 @@ def test_an_operation_and_its_result_documents(installed: dict[str, Path], kubec
     assert found["record"]["state"] == "proposed" and found["plan"]["changes"] and [one["code"] for one in found["findings"]] == ["OOMKilled"]
     replayed = documented("diagnose", replay=str(tmp_path / "snapshot.json"), records_dir=str(tmp_path / "replayed"))
     assert [one["code"] for one in replayed["findings"]] == ["OOMKilled"] and replayed["plan"]["changes"][0]["dry_run"] == "local"
-    decision = {"record": "0001", "decision": "approve"}
+    decision: dict[str, Any] = {"record": "0001", "decision": "approve"}
     assert "digest" in documented("approve", fails=True, **decision)["error"]
     assert "never approved" in documented("execute", fails=True, record="0001")["error"]
     assert documented("approve", digest=found["record"]["digest"], **decision)["record"]["state"] == "approved"
