@@ -71,6 +71,8 @@ class Stage:
 
     def go_through(self) -> None:
         self.ansible("diagnose").ok()
+        changed = [one["requestURI"] for one in self.kubectl.writes() if not is_dry_run(one)]
+        assert changed == [], "diagnosing changed the cluster"
         self.ansible("diagnose", workload="deployment/glutton", validate_seconds=6).ok()
         self.records = self.ansible.by_workload()
         self.proposed_writes = self.kubectl.writes()

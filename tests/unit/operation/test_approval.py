@@ -86,6 +86,14 @@ def test_refusals(store: Directory, what: str, make: Callable[[Directory], Recor
     assert message in str(caught.value)
 
 
+def test_four_eyes_compare_the_approver_with_whoever_proposed(store: Directory) -> None:
+    record = approved(store, samples.plan(risk="critical"))
+    gate.require_approval(record, samples.at(10))
+    record.events[0]["actor"] = OTHER
+    with pytest.raises(GateRefused, match="needs four eyes, and bea also made the proposal"):
+        gate.require_approval(record, samples.at(10))
+
+
 @pytest.mark.parametrize("state", ["executed", "validated", "failed", "rolling_back", "rolled_back", "closed"])
 def test_an_approval_counts_once(store: Directory, state: str) -> None:
     record = samples.reach(store, samples.proposed(store), state)

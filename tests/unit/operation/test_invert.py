@@ -130,6 +130,16 @@ def test_a_refused_undoing_can_be_tried_again(server: Server, store: Directory) 
     assert memory(server) == "64Mi"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_server_error_leaves_the_question_open(server: Server, store: Directory, status: int) -> None:
+    record = failed(server, store)
+    server.faults.append(refuse(status, "PATCH", once=True))
+    with pytest.raises(ApiError):
+        change.invert(server, store, record, "x")
+    assert kinds(store)[-1] == "rolling_back"
+    assert change.invert(server, store, store.load("1"), "x")["changed"] is True and memory(server) == "64Mi"
+
+
 def test_another_cluster_is_refused(server: Server, store: Directory) -> None:
     record = failed(server, store)
     server.put("/api/v1/namespaces/kube-system", {"metadata": {"uid": "cluster-2"}})

@@ -136,14 +136,20 @@ def test_a_begun_change_that_cannot_go_on_has_failed(
 
 
 @pytest.mark.parametrize(
-    "happen, minute",
-    [(lambda server: server.faults.append(refuse(503, "PATCH dry")), 6), (lambda server: None, 4), (lambda server: setattr(server, "allowed", False), 6)],
+    "happen, minute, message",
+    [
+        (lambda server: server.faults.append(refuse(500, "PATCH dry")), 6, "Run the playbook aiops.k8s.resume to try again"),
+        (lambda server: None, 4, "Set the clock right"),
+        (lambda server: setattr(server, "allowed", False), 6, "Give the executor's credentials"),
+    ],
     ids=["server error", "clock set back", "no rights"],
 )
-def test_a_begun_change_that_may_go_on_later_stays_open(server: Server, store: Directory, happen: Callable[[Server], None], minute: float) -> None:
+def test_a_begun_change_that_may_go_on_later_stays_open(
+    server: Server, store: Directory, happen: Callable[[Server], None], minute: float, message: str
+) -> None:
     record = begun(store)
     happen(server)
-    with pytest.raises(GateRefused):
+    with pytest.raises(GateRefused, match=message):
         change.execute(server, store, record, samples.at(minute))
     assert store.load("1").state == "executing"
     server.faults.clear()
@@ -183,13 +189,20 @@ def test_a_second_change_that_fails_leaves_the_first_to_be_undone(server: Server
     assert memory(server) == "64Mi"
 
 
-def test_status_updates_that_race_are_tried_again(server: Server, store: Directory) -> None:
+def test_a_begun_change_goes_on_until_the_last_moment_of_its_approval(server: Server, store: Directory) -> None:
+    assert change.execute(server, store, begun(store), samples.at(65))["state"] == "executed"
+
+
+@pytest.mark.parametrize("conflict", [False, True], ids=["a test fails", "a conflict"])
+def test_status_updates_that_race_are_tried_again(server: Server, store: Directory, conflict: bool) -> None:
     left = [4]
 
     def controller(method: str, path: str) -> None:
         if method == "PATCH" and left[0]:
             left[0] -= 1
             server.touch(WEB)
+            if conflict:
+                raise ApiError(409, "Conflict", "the object has been modified", "PATCH")
 
     server.faults.append(controller)
     change.execute(server, store, approved(store), MINUTE_6)

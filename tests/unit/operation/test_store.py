@@ -107,7 +107,16 @@ def test_a_stale_copy_cannot_decide_again(store: Directory) -> None:
     store.append(theirs, "rejected", samples.PAYLOADS["rejected"])
     with pytest.raises(GateRefused, match="The record is rejected; it cannot become approved"):
         store.append(mine, "approved", samples.PAYLOADS["approved"])
-    assert len(store.load("1").events) == 2
+    assert len(store.load("1").events) == 2 and mine.state == "rejected"
+
+
+def test_an_id_that_a_writer_without_the_lock_took_first_is_left_to_it(store: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        samples.proposed(store)
+    before = Path(store.file("0002")).read_bytes()
+    monkeypatch.setattr(store, "identifiers", lambda: ["0001"])  # what was listed before the others came
+    assert samples.proposed(store).identifier == "0004"
+    assert Path(store.file("0002")).read_bytes() == before and not list(Path(store.path).glob("*.new"))
 
 
 @pytest.mark.parametrize("torn", ['{"seq": 2, "kind": "appro', "{}", "\x00\x00\x00", "é"])
