@@ -111,7 +111,7 @@ def test_a_stale_copy_cannot_decide_again(store: Directory) -> None:
 
 
 def test_an_id_that_a_writer_without_the_lock_took_first_is_left_to_it(store: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    for _ in range(3):
+    for _time in range(3):
         samples.proposed(store)
     before = Path(store.file("0002")).read_bytes()
     monkeypatch.setattr(store, "identifiers", lambda: ["0001"])  # what was listed before the others came
