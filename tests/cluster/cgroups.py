@@ -55,8 +55,7 @@ def remove(seconds: float = 5.0) -> None:
     deadline = time.monotonic() + seconds
     while branches():
         for branch in branches():
-            folders = sorted((path for path in branch.rglob("*") if path.is_dir()), key=lambda p: -len(p.parts))
-            for folder in [*folders, branch]:
+            for folder in [*_below(branch), branch]:
                 try:
                     folder.rmdir()
                 except OSError:
@@ -65,3 +64,11 @@ def remove(seconds: float = 5.0) -> None:
             return
         if branches():
             time.sleep(0.1)
+
+
+def _below(branch: Path) -> list[Path]:
+    """Folders of a branch, deepest first; none where the kernel takes some away while we look, so that the next round looks again."""
+    try:
+        return sorted((path for path in branch.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+    except FileNotFoundError:
+        return []

@@ -130,7 +130,11 @@ def _remember(found: dict[int, Process], pid: int, name: str) -> None:
 def members(group: Path) -> set[int]:
     """The pids in a cgroup folder and all those below it."""
     pids: set[int] = set()
-    for path in group.rglob("cgroup.procs"):
+    try:
+        files = list(group.rglob("cgroup.procs"))
+    except FileNotFoundError:  # the kernel takes a cgroup away with its last process, also while we look
+        files = []
+    for path in files:
         try:
             pids.update(int(line) for line in path.read_text().split())
         except OSError:  # the group went away meanwhile
