@@ -20,6 +20,9 @@ CASES: list[tuple[str, Any, Any, list[tuple[str, Any, Any]]]] = [
     ("a value", {"replicas": 2}, {"replicas": 3}, [("spec.replicas", 2, 3)]),
     ("added", {}, {"paused": True}, [("spec.paused", None, True)]),
     ("removed", {"paused": True}, {}, [("spec.paused", True, None)]),
+    ("a list becomes a value", {"a": ["x"]}, {"a": "x"}, [("spec.a", ["x"], "x")]),
+    ("elements lose their names", {"a": [{"name": "x"}]}, {"a": [{"id": "x"}]}, [("spec.a[0].id", None, "x"), ("spec.a[0].name", "x", None)]),
+    ("one is not true", {"a": [1]}, {"a": [True]}, [("spec.a[0]", 1, True)]),
     ("by container name", {"c": [{"name": "app", "image": "a:1"}]}, {"c": [{"name": "app", "image": "a:2"}]}, [("spec.c[app].image", "a:1", "a:2")]),
     ("key with a dot", {"l": {"app.io/x": "1"}}, {"l": {"app.io/x": "2"}}, [("spec.l.'app.io/x'", "1", "2")]),
     ("an argument", {"args": ["a", "b"]}, {"args": ["a", "c"]}, [("spec.args[1]", "b", "c")]),
@@ -60,6 +63,7 @@ PRETTY = [
     ("/spec/replicas", "spec.replicas"),
     ("/spec/containers/0/image", "spec.containers[app].image"),
     ("/spec/containers/1", "spec.containers[1]"),
+    ("/spec/containers/2/image", "spec.containers[2].image"),
     ("/spec/containers/9/image", "spec.containers[9].image"),
     ("/spec/containers/0/args/1", "spec.containers[app].args[1]"),
     ("/metadata/labels/app.io~1name", "metadata.labels.'app.io/name'"),
@@ -76,7 +80,7 @@ def test_pretty(path: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "value, expected",
-    [(None, "absent"), ("text", "text"), ("", '""'), (3, "3"), (True, "true"), ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'), ("x" * 130, "x" * 120 + "...")],
+    [(None, "absent"), ("text", "text"), ("", '""'), (3, "3"), (True, "true"), ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'), ("x" * 130, "x" * 120 + "..."), ("x" * 120, "x" * 120)],
 )
 def test_short(value: Any, expected: str) -> None:
     assert patch.short(value) == expected

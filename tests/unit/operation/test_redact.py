@@ -46,6 +46,11 @@ SECRETS: list[tuple[str, str]] = [
     ("password: correct horse", "password: # horse"),
     ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "AWS_SECRET_ACCESS_KEY=#"),
     ("secret:4f9a2b", "secret:#"),
+    ("pwd=hunter2", "pwd=#"),
+    ("tokens=a1b2", "tokens=#"),
+    ('{"shop/password": "hunter2"}', '{"shop/password": #}'),
+    ('{"password": 12345}', '{"password": #}'),
+    ("password:hunter2", "password:#"),
     ("credentials=ann:pw", "credentials=#"),
 ]
 
@@ -97,6 +102,8 @@ author: Jane Doe
 max_tokens=512 temperature=0.2
 secretName: web-tls
 auth=true tls=false
+auth:v1-alpine pulled
+token:invalid
 csrf token missing or incorrect
 password_hash algorithm: argon2id
 credential helper: docker-credential-ecr-login not found
