@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
@@ -17,7 +17,7 @@ class ActionModule(Action):
     SPEC = {**CONNECTION, **EXECUTOR, **RECORD, "direction": {"type": "str", "choices": ["apply", "invert"], "default": "apply"}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = Directory(options["records_dir"], options["feature"])
+        store = open_store(options["records_dir"], options["feature"])
         _reader, executor = connections(options)
         with store.claimed(options["record"]) as record:
             if options["direction"] == "apply":

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -26,7 +27,7 @@ class ActionModule(Action):
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = Directory(options["records_dir"], options["feature"])
+        store = open_store(options["records_dir"], options["feature"])
         records = [record for one in options["records"] if (record := _loaded(store, one, bool(options["error"])))]
         document = report.result(options["workflow"], options["result"], options["opinions"], store, records, options["error"])
         for record, row in zip(records, document["records"]):

@@ -11,7 +11,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import c
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.objects import who_am_i
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, RECORD
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, person_present, say
 
@@ -28,7 +28,7 @@ class ActionModule(Action):
     REQUIRE = {"required_one_of": [("answer", "decision")], "mutually_exclusive": [("answer", "decision")]}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = Directory(options["records_dir"], options["feature"])
+        store = open_store(options["records_dir"], options["feature"])
         record = store.load(options["record"])
         decision, prefix, reason, way = options["decision"], options["digest"], options["reason"], "playbook"
         if options["answer"] is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDamaged
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, report, screen
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -18,7 +18,7 @@ class ActionModule(Action):
     SPEC = {**RECORDS, "record": {"type": "str"}, "result_file": {"type": "path"}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = Directory(options["records_dir"], options["feature"])
+        store = open_store(options["records_dir"], options["feature"])
         result = listing.read(store, options["record"] or "")
         if options["record"]:
             record = store.load(options["record"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say, width
 
@@ -33,7 +33,7 @@ class ActionModule(Action):
         if not result["proposals"]:
             say([(f"No failing workload among {result['pods_seen']} pods: nothing to propose.", "green"), *_not_evaluated(result)])
             return {"records": [], "ask": False}
-        store, records = Directory(options["records_dir"], options["feature"]), []
+        store, records = open_store(options["records_dir"], options["feature"]), []
         for number, proposal in enumerate(result["proposals"]):
             opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")) == str(number)]
             document = payload(

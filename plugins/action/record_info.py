@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import listing
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
@@ -17,7 +17,7 @@ class ActionModule(Action):
     SPEC = {**RECORDS, "record": {"type": "str"}, "only": {"type": "list", "elements": "str"}, "render": {"type": "bool", "default": False}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = Directory(options["records_dir"], options["feature"])
+        store = open_store(options["records_dir"], options["feature"])
         result = listing.read(store, options["record"] or "", options["only"])
         if options["render"]:
             result["rendered"] = listing.render(store, result["records"], write=not self.check_mode)

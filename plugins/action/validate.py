@@ -14,6 +14,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefuse
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, gate
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last, undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, RECORD, connections
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, person_present, say
 
@@ -33,7 +34,7 @@ class ActionModule(Action):
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = Directory(options["records_dir"], options["feature"])
+        store = open_store(options["records_dir"], options["feature"])
         record = store.load(options["record"])
         plan = gate.require_plan(record)
         expected = {"checks": "executed", "watch": "validated"}[options["phase"]]
