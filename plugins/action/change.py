@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
@@ -21,7 +22,7 @@ class ActionModule(Action):
         _reader, executor = connections(options)
         with store.claimed(options["record"]) as record:
             if options["direction"] == "apply":
-                result = change.execute(executor(), store, record, clock.now(), check_mode=self.check_mode)
+                result = change.execute(executor(), store, record, clock.now(), governing(store), check_mode=self.check_mode)
             elif self.check_mode:
                 result = {"changed": record.state in ("failed", "rolling_back"), "state": record.state, "changes": []}
             else:

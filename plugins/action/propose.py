@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say, width
@@ -22,6 +23,7 @@ class ActionModule(Action):
         "approval": {"type": "str", "choices": ["auto", "prompt", "defer"], "default": "auto"},
         "command": {"type": "str", "required": True},
         "repeat": {"type": "dict", "default": {}},
+        "policy": {"type": "dict", "default": {}},
         "result_file": {"type": "path"},
     }
 
@@ -34,11 +36,11 @@ class ActionModule(Action):
             say([(f"No failing workload among {result['pods_seen']} pods: nothing to propose.", "green"), *_not_evaluated(result)])
             return {"records": [], "ask": False}
         store, records = open_store(options["records_dir"], options["feature"]), []
+        policies = governing(store).for_proposals(options["policy"])
         for number, proposal in enumerate(result["proposals"]):
             opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")) == str(number)]
-            document = payload(
-                proposal, result, opinions, options["command"], {name: str(value) for name, value in options["repeat"].items() if value}
-            )
+            repeat = {name: str(value) for name, value in options["repeat"].items() if value}
+            document = payload(proposal, result, opinions, options["command"], repeat, policies)
             if self.check_mode:
                 say([*screen.proposal(document, "", document["digest"], width()), ("check mode: no record was written", "yellow")])
                 continue

@@ -46,12 +46,6 @@ options:
     description: How long the workload is watched after that, in seconds.
     type: int
     default: 3600
-  policy:
-    description:
-      - Settings per risk class (V(low), V(medium), V(critical)) that differ from the defaults - C(sla_minutes), C(plan_minutes),
-        C(approval_minutes), C(four_eyes), C(approvers). See docs/approval.md.
-    type: dict
-    default: {}
   snapshot_file:
     description: Write what was read from the cluster to this file as JSON, without secrets, for bug reports and for O(replay).
     type: path

@@ -37,6 +37,13 @@ options:
     description: The command that asked for the proposal, for the record. It must not hold secrets.
     type: str
     required: true
+  policy:
+    description:
+      - Settings per risk class (V(low), V(medium), V(critical)) that differ from the policy file, or from the defaults where there is none -
+        C(sla_minutes), C(plan_minutes), C(approval_minutes), C(four_eyes), C(proof), C(approvers), C(approver_groups), C(freeze). See docs/approval.md.
+      - The policy file binds when the plan is decided and carried out, so that an option can be stricter, never laxer.
+    type: dict
+    default: {}
   repeat:
     description: Options, none of them secret, that the commands shown as next have to repeat, such as V(records_dir) or V(context).
     type: dict

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any, Iterator, Mapping
 from urllib.parse import quote, urlencode
 
@@ -35,6 +37,7 @@ class Api:
     def __init__(self, server: str, pool: Any, headers: list[tuple[str, str]], ca_data: bytes | None = None) -> None:
         self.server, self.ca_data = server, ca_data
         self._pool, self._headers = pool, headers
+        self.clock_skew: float | None = None  # seconds by which this machine is ahead of the server, as its last answer says
 
     def request(
         self,
@@ -101,9 +104,16 @@ class Api:
                 "Check the server's address in the kubeconfig, the network and the certificates (options kubeconfig, context, host,"
                 " ca_cert).",
             ) from error
+        self._note_time(answer.headers.get("Date", ""))
         if answer.status >= 300:
             raise _refusal(answer.status, answer.data, f"{method} {path}")
         return bytes(answer.data)
+
+    def _note_time(self, date: str) -> None:
+        try:
+            self.clock_skew = datetime.now(timezone.utc).timestamp() - parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            self.clock_skew = None
 
 
 def as_go_writes(body: Any) -> bytes:

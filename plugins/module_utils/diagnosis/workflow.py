@@ -21,7 +21,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Ev
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, plan as plans
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
 
@@ -38,7 +37,6 @@ SPEC: dict[str, Any] = {
     "validate_seconds": {"type": "int", "default": 120},
     "hold_seconds": {"type": "int", "default": 30},
     "watch_seconds": {"type": "int", "default": 3600},
-    "policy": {"type": "dict", "default": {}},
     "snapshot_file": {"type": "path"},
     "replay": {"type": "path"},
 }
@@ -49,7 +47,6 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
     """The result of the module diagnose: {cluster, user, findings, proposals, coverage, timings}. Options as the module's."""
     _check(options)
     bounds = remedies.Bounds(_memory_cap(options["memory_limit_max"]))
-    policies = policy(options["policy"])
     started = time.monotonic()
     snapshot = _load(options["replay"]) if options["replay"] else snapshots.take(reader(), options["namespace"] or "", wants_log)
     observed = time.monotonic()
@@ -57,7 +54,7 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
     analysed = time.monotonic()
     groups = _by_workload(findings)
     rehearsal = None if options["replay"] or not groups else executor()
-    proposals = [_proposal(view, group, evidence, bounds, policies, options, rehearsal) for group in groups]
+    proposals = [_proposal(view, group, evidence, bounds, options, rehearsal) for group in groups]
     if options["snapshot_file"]:
         _save(options["snapshot_file"], snapshot)
     return {
@@ -88,7 +85,6 @@ def _proposal(
     findings: list[Finding],
     evidence: Evidence,
     bounds: remedies.Bounds,
-    policies: Mapping[str, Mapping[str, Any]],
     options: Mapping[str, Any],
     executor: Api | None,
 ) -> Proposal:
@@ -100,7 +96,7 @@ def _proposal(
         reasons += why_not
         candidates += [(finding, remedy) for remedy in offered]
     for finding, remedy in candidates:
-        plan, refusal = _plan(view, finding, remedy, policies, options, executor)
+        plan, refusal = _plan(view, finding, remedy, options, executor)
         if plan:
             break
         reasons.append(refusal)
@@ -133,7 +129,6 @@ def _plan(
     view: View,
     finding: Finding,
     remedy: remedies.Remedy,
-    policies: Mapping[str, Mapping[str, Any]],
     options: Mapping[str, Any],
     executor: Api | None,
 ) -> tuple[plans.Plan | None, str]:
@@ -173,7 +168,6 @@ def _plan(
         checks=proof,
         undo=remedy.undo,
         risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0) if remedy.replaces is None else remedy.replaces),
-        policies=policies,
         created=clock.now(),
     )
     return {**built, "notes": remedy.notes}, ""

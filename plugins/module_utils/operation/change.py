@@ -17,6 +17,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, patch
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 _RACES = 10  # times that a status update may come between our read and our patch before we give up
@@ -42,29 +43,32 @@ def prepare(api: Api, change: dict[str, Any], live: dict[str, Any]) -> tuple[dic
     }, ""
 
 
-def execute(api: Api, store: Directory, record: Record, now: datetime, check_mode: bool = False) -> dict[str, Any]:
+def execute(
+    api: Api, store: Directory, record: Record, now: datetime, governed_by: Rules, check_mode: bool = False
+) -> dict[str, Any]:
     """Apply an approved plan. Returns {changed, state, changes[]}.
 
     Raises GateRefused when it may not be applied (nothing was changed), or the API's own error; a run that ends in between
     is continued by calling this again.
     """
     if record.state not in ("approved", "executing"):
-        gate.require_approval(record, now)
+        gate.require_approval(record, now, governed_by)
     plan = gate.require_plan(record)
     gate.require_cluster(plan, objects.cluster_identity(api))
+    gate.require_clock(api.clock_skew)
     progress = {change["id"]: _progress(api, record, change) for change in plan["changes"]}
     applied = "applied" in progress.values()
     if record.state == "executing" and all(one == "applied" for one in progress.values()):
         if check_mode:
             return {"changed": False, "state": record.state, "changes": plan["changes"]}
         return _finish(api, store, record, plan, recovered=True)
-    over = _expired(record, now)
+    over = _expired(record, plan, now, governed_by)
     if over and record.state == "approved" and not check_mode:
         store.append(record, "expired", {"reason": f"approved, but not carried out by {over}"})
         raise GateRefused(f"The approval in record {record.identifier} expired at {over}.", "Run the workflow again for a fresh proposal.")
     if over and record.state == "executing":
         raise _refused(store, record, f"it was begun, and its approval expired at {over} before it was finished", check_mode, applied)
-    _plan, approval = gate.require_approval(record, now)
+    _plan, approval = gate.require_approval(record, now, governed_by)
     moved = {identifier: one for identifier, one in progress.items() if one not in ("pending", "applied")}
     if record.state == "approved" and applied:
         moved = {
@@ -132,17 +136,19 @@ def _progress(api: Api, record: Record, change: dict[str, Any]) -> str:
         return f"{name} was deleted and created again since it was diagnosed"
     if change["action"] == "delete":
         return "pending"
-    if patch.mark_of(live) == (mark(record), record.digest):
+    if _marked(live, record):
         return "applied"
     moved = patch.holds(live, change["patch"])
     return f"{name} is not as it was: {'; '.join(moved)}" if moved else "pending"
 
 
-def _expired(record: Record, now: datetime) -> str:
-    """When the approval of a record expired; empty while it is in force, or where there is none."""
+def _expired(record: Record, plan: dict[str, Any], now: datetime, governed_by: Rules) -> str:
+    """When the approval of a record expired; empty while it is in force, or where there is none that counts."""
     approved = last(record.events, "approved")
-    expires = str(approved["payload"]["expires"]) if approved else ""
-    return expires if expires and clock.stamp(now) > expires else ""
+    if approved is None or gate.approval_fault(record, plan, approved, governed_by):
+        return ""
+    expires = gate.expiry(plan, approved, governed_by)
+    return expires if clock.stamp(now) > expires else ""
 
 
 def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any], check_mode: bool, applied: bool) -> None:
@@ -214,6 +220,10 @@ def _undo(api: Api, record: Record, change: dict[str, Any]) -> str:
         raise GateRefused(f"{change['object']['name']} does not exist any more; nothing is left to undo.")
     if patch.holds(live, change["inverse"]) and not patch.holds(live, _without_generation(change["patch"])):
         return "already as before"
+    if not _marked(live, record):
+        other = patch.mark_of(live)[0]
+        by = f"that of record {other}" if other else "none"
+        raise GateRefused(f"{change['object']['name']} does not carry the mark of this record but {by}, so nothing of it is undone there.")
     _patch_marked(api, record, change, change["inverse"], f"aiops.k8s {mark(record)} undone")
     return "undone"
 
@@ -240,6 +250,11 @@ def _refused(store: Directory, record: Record, reason: str, check_mode: bool, ap
     elif begun and applied:
         fix = "Run the playbook aiops.k8s.resume to undo the part that was applied."
     return GateRefused(f"Record {record.identifier} was not carried out: {reason}.", fix)
+
+
+def _marked(live: dict[str, Any], record: Record) -> bool:
+    """Whether an object carries a change of this record. The digest counts: a record may be renumbered when it is published."""
+    return patch.mark_of(live)[1] == record.digest
 
 
 def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, Mapping
 
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput, GateRefused
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, identity, plan as plans, policy as policies, signature
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT, digest
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import actor, last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import shown
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
+DECISIONS = ("approve", "reject")
 _ANSWER = re.compile(r"^\s*(approve)\s+([0-9a-f]{8,64})\s*$|^\s*(reject)\s+(\S.*?)\s*$", re.IGNORECASE)
+_SKEW = 120.0  # seconds by which two clocks may differ
+_AGAIN = "Run the workflow again for a fresh proposal."
+UNDO = "rollback"  # the workflow whose plans undo what an earlier one did
 
 
 def parse_answer(answer: str) -> tuple[str, str] | None:
@@ -27,39 +33,53 @@ def parse_answer(answer: str) -> tuple[str, str] | None:
     return ("approve", prefix.lower()) if approve else ("reject", reason)
 
 
-def decide(
-    store: Directory, record: Record, decision: str, prefix: str, reason: str, way: str, cluster_user: dict[str, Any] | None, now: datetime
-) -> dict[str, Any]:
-    """Write the approval or rejection. Returns the event.
-
-    prefix: at least 8 hexadecimal digits of the digest; way: terminal or playbook; cluster_user: who the API server says
-    the approver is, None where no cluster answered. Raises GateRefused (nothing is approved) or BadInput (option at fault).
-    """
-    if decision not in ("approve", "reject"):
+def require_open(record: Record, decision: str, prefix: str, reason: str, now: datetime) -> dict[str, Any]:
+    """The plan of a record on which this decision may be taken now. Raises BadInput or GateRefused; writes nothing."""
+    if decision not in DECISIONS:
         raise BadInput(f"decision is {decision!r}.", "It must be approve or reject.")
     plan = require_plan(record)
     if record.state != "proposed":
         raise GateRefused(f"Record {record.identifier} is {record.state}; only a proposed one can be decided.")
-    if clock.stamp(now) > plan["expires"]:
-        store.append(record, "expired", {"reason": f"not decided by {plan['expires']}"})
-        raise GateRefused(f"Record {record.identifier} expired at {plan['expires']}.", "Run the workflow again for a fresh proposal.")
     _require_digest(record, prefix)
-    who = {**actor(), **({"cluster_user": cluster_user} if cluster_user else {})}
+    if decision == "reject" and not reason.strip():
+        raise BadInput("reason is empty.", "Say why the change is rejected: -e \"reason='...'\"")
+    if clock.seconds_between(clock.stamp(now), plan["created"]) > _SKEW:
+        raise GateRefused(
+            f"This machine's clock says {clock.stamp(now)}, which is before the proposal at {plan['created']}.", "Set the clock right."
+        )
+    return plan
+
+
+def decide(
+    store: Directory, record: Record, decision: str, prefix: str, reason: str, way: str, by: identity.Identity, now: datetime, governed_by: Rules
+) -> dict[str, Any]:
+    """Write the approval or rejection. Returns the event.
+
+    prefix: at least 8 hexadecimal digits of the digest; way: terminal, playbook or file; by: who decides, as established.
+    Raises GateRefused (nothing is approved) or BadInput (option at fault).
+    """
+    plan = require_open(record, decision, prefix, reason, now)
+    moment = max(clock.stamp(now), plan["created"])  # clocks may differ by seconds
+    if moment > plan["expires"]:
+        store.append(record, "expired", {"reason": f"not decided by {plan['expires']}"})
+        raise GateRefused(f"Record {record.identifier} expired at {plan['expires']}.", _AGAIN)
+    payload = {"digest": record.digest, "reason": reason, "by": by, "way": way}
+    decided = _require_signature(plan, payload, decision, governed_by, moment)
     if decision == "reject":
-        if not reason.strip():
-            raise BadInput("reason is empty.", "Say why the change is rejected: -e \"reason='...'\"")
-        return store.append(record, "rejected", {"digest": record.digest, "reason": reason, "by": who, "way": way})
-    refusal = _approver_refused(plan["policy"], record.events[0]["actor"], who)
+        return store.append(record, "rejected", payload)
+    refusal = _not_allowed(governed_by, plan, by, now)
     if refusal:
         raise GateRefused(f"Record {record.identifier} is not approved: {refusal}.")
-    moment = clock.stamp(now)
-    expires = min(clock.later(moment, minutes=plan["policy"]["approval_minutes"]), plan["expires"])
-    payload = {"digest": record.digest, "reason": reason, "by": who, "way": way, "expires": expires}
-    return store.append(record, "approved", payload, moment)
+    return store.append(record, "approved", {**payload, "expires": approval_expires(governed_by, plan, decided)}, moment)
+
+
+def approval_expires(governed_by: Rules, plan: Mapping[str, Any], decided: str) -> str:
+    """Until when an approval given at that moment may be carried out, under every policy that counts."""
+    return min(plan["expires"], *(clock.later(decided, minutes=one["approval_minutes"]) for one in governed_by.of(plan)))
 
 
 def require_plan(record: Record) -> dict[str, Any]:
-    """The plan of a record when it is there and is the one its digest names. Raises GateRefused."""
+    """The plan of a record when it is there, is the one its digest names, and what is shown beside it is what it was. Raises GateRefused."""
     if record.plan is None:
         raise GateRefused(f"Record {record.identifier} proposes no change: {record.proposal.get('no_plan_reason', 'advice only')}.")
     plan = plans.validate(record.plan)
@@ -69,15 +89,19 @@ def require_plan(record: Record) -> dict[str, Any]:
             f"The plan of record {record.identifier} has the digest {found[:SHORT]}, but {record.digest[:SHORT]} was proposed: it was"
             " edited."
         )
+    if plan["shown"] != shown(record.proposal):
+        raise GateRefused(f"The findings, evidence or opinions of record {record.identifier} are not those that its plan names: they were edited.")
+    if any(plan["requested_by"].get(key) != record.events[0]["actor"].get(key) for key in ("user", "uid", "host")):
+        raise GateRefused(f"Record {record.identifier} was not written by whoever its plan says asked for it: it was edited.")
     return plan
 
 
-def require_approval(record: Record, now: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+def require_approval(record: Record, now: datetime, governed_by: Rules) -> tuple[dict[str, Any], dict[str, Any]]:
     """(plan, approval payload) when this plan may be carried out now. Raises GateRefused saying what is missing."""
     plan = require_plan(record)
     approved = last(record.events, "approved")
     if approved is None and record.state != "proposed":
-        raise GateRefused(f"Record {record.identifier} is {record.state}; it was never approved.", "Run the workflow again for a fresh proposal.")
+        raise GateRefused(f"Record {record.identifier} is {record.state}; it was never approved.", _AGAIN)
     if approved is None:
         raise GateRefused(
             f"Record {record.identifier} is {record.state} and was never approved.",
@@ -86,26 +110,54 @@ def require_approval(record: Record, now: datetime) -> tuple[dict[str, Any], dic
         )
     if record.state not in ("approved", "executing"):
         raise GateRefused(f"Record {record.identifier} is {record.state}: its approval was used, and counts once.")
-    approval, moment = approved["payload"], clock.stamp(now)
-    if approval["digest"] != record.digest:
-        raise GateRefused(
-            f"The approval in record {record.identifier} is for the digest {approval['digest'][:SHORT]}, not for {record.digest[:SHORT]}."
-        )
-    refusal = _approver_refused(plan["policy"], record.events[0]["actor"], approval["by"])
-    if refusal:
-        raise GateRefused(f"The approval in record {record.identifier} does not count: {refusal}.")
+    moment = clock.stamp(now)
+    fault = approval_fault(record, plan, approved, governed_by, now if record.state == "approved" else None)  # what was begun is ended
+    if fault:
+        raise GateRefused(f"The approval in record {record.identifier} does not count: {fault}.")
     if moment < approved["time"]:
         raise GateRefused(
             f"This machine's clock says {moment}, which is before the approval at {approved['time']}.", "Set the clock right."
         )
-    if moment > approval["expires"]:
+    expires = expiry(plan, approved, governed_by)
+    if moment > expires:
+        raise GateRefused(f"The approval in record {record.identifier} expired at {expires}.", _AGAIN)
+    return plan, approved["payload"]
+
+
+def expiry(plan: Mapping[str, Any], approved: Mapping[str, Any], governed_by: Rules) -> str:
+    """When an approval ends: as it says, and never later than the policies allow."""
+    return min(str(approved["payload"]["expires"]), approval_expires(governed_by, plan, _decided_at(approved)))
+
+
+def approval_fault(
+    record: Record, plan: Mapping[str, Any], approved: Mapping[str, Any], governed_by: Rules, now: datetime | None = None
+) -> str:
+    """Why an approval event gives no right to this plan, whatever the time; "" when it does. With ``now``, freeze windows count too."""
+    approval = approved["payload"]
+    lacking = [key for key in ("digest", "by", "expires") if not approval.get(key)]
+    if lacking:
+        return f"it lacks {', '.join(lacking)}"
+    if approval["digest"] != record.digest:
+        return f"it is for the digest {approval['digest'][:SHORT]}, not for {record.digest[:SHORT]}"
+    if not plan["created"] <= approved["time"] <= plan["expires"]:
+        return f"it was given at {approved['time']}, outside the time of the proposal ({plan['created']} to {plan['expires']})"
+    try:
+        _require_signature(plan, approval, "approve", governed_by, approved["time"])
+    except AiopsError as error:
+        return error.message.rstrip(".")
+    return _not_allowed(governed_by, plan, approval["by"], now)
+
+
+def require_clock(skew: float | None) -> None:
+    """Raises GateRefused when this machine and the API server do not agree about the time (``skew``: seconds, None when unknown)."""
+    if skew is not None and abs(skew) > _SKEW:
         raise GateRefused(
-            f"The approval in record {record.identifier} expired at {approval['expires']}.", "Run the workflow again for a fresh proposal."
+            f"This machine's clock is {clock.span(abs(skew))} {'behind' if skew < 0 else 'ahead of'} the API server's, so no deadline can be judged.",
+            "Set the clock right.",
         )
-    return plan, approval
 
 
-def require_cluster(plan: dict[str, Any], found: dict[str, str]) -> None:
+def require_cluster(plan: Mapping[str, Any], found: dict[str, str]) -> None:
     """Raises GateRefused when this is not the cluster that the plan was made for."""
     if found["uid"] != plan["cluster"]["uid"]:
         raise GateRefused(
@@ -128,12 +180,34 @@ def _require_digest(record: Record, prefix: str) -> None:
         )
 
 
-def _approver_refused(policy: dict[str, Any], requester: dict[str, Any], approver: dict[str, Any]) -> str:
-    if policy["approvers"] and approver.get("user") not in policy["approvers"]:
-        return f"{approver.get('user')} is not among the approvers of this risk class ({', '.join(policy['approvers'])})"
-    same = (requester.get("uid"), requester.get("host")) == (approver.get("uid"), approver.get("host")) or requester.get(
-        "user"
-    ) == approver.get("user")
-    if policy["four_eyes"] and same:
-        return f"this risk class needs four eyes, and {approver.get('user')} also made the proposal"
+def _not_allowed(governed_by: Rules, plan: Mapping[str, Any], by: Mapping[str, Any], now: datetime | None) -> str:
+    """Why this person may not approve this plan (now); "" when they may. A freeze holds up changes, never their undoing."""
+    for one in governed_by.of(plan):
+        refusal = identity.refusal(one, plan["requested_by"], by) or (policies.frozen(one, now) if now and plan["workflow"] != UNDO else "")
+        if refusal:
+            return refusal
     return ""
+
+
+def _require_signature(
+    plan: Mapping[str, Any], payload: Mapping[str, Any], decision: str, governed_by: Rules, moment: str
+) -> str:
+    """When the decision was taken: as a valid signature says, else ``moment``. Raises GateRefused for a signature that does not hold."""
+    signed = payload["by"].get("signature")
+    if not signed:
+        return moment
+    found = signature.read(signed["statement"].encode(), plan, payload["digest"], "The signed statement")
+    if found["decision"] != decision or found["reason"] != payload["reason"]:
+        raise GateRefused(f"The signed statement is to {found['decision']}, with the reason {found['reason'][:80]!r}: another decision.")
+    if clock.seconds_between(moment, found["time"]) > _SKEW or found["time"] < plan["created"] or found["time"] > plan["expires"]:
+        raise GateRefused(f"The signed statement is of {found['time']}, which is not between the proposal and now.", "Set the clocks right.")
+    signer = signature.verify(signed["statement"].encode(), signed["armored"], governed_by, clock.parse(found["time"]))
+    if signer["principal"] != signed["principal"]:
+        raise GateRefused(f"The signature is by {signer['principal']}, not by {signed['principal']}.")
+    return min(found["time"], moment)
+
+
+def _decided_at(approved: Mapping[str, Any]) -> str:
+    """When an approval was decided: its signer may have done so before it was handed in."""
+    signed = approved["payload"]["by"].get("signature")
+    return min(str(approved["time"]), signature.time_of(signed["statement"])) if signed else str(approved["time"])

@@ -16,7 +16,7 @@ import shlex
 from typing import Any, Callable, Iterable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, patch, policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state, undo_needed
@@ -125,6 +125,7 @@ def _response(events: list[Event]) -> str:
     if proposal.get("not_chosen"):
         parts.append("Not chosen: " + "; ".join(_plain(reason) for reason in proposal["not_chosen"]) + ".")
     parts += ["### Risk", f"**{plan['risk']}**: {'; '.join(_plain(reason) for reason in plan['risk_reasons'])}."]
+    parts.append("\n".join(f"- {_plain(line)}" for line in policy.rules_of(plan["policy"])))
     parts += [
         "### How it is undone",
         _sentence(plan["undo"]),
@@ -183,11 +184,7 @@ def _decision(events: list[Event]) -> str:
     lines = ["## Decision", ""]
     if decided:
         payload, by = decided["payload"], decided["payload"]["by"]
-        cluster_user = f", to the cluster {by['cluster_user']['user']}" if by.get("cluster_user") else ""
-        lines.append(
-            f"- **{decided['kind']}** by **{_plain(by['user'])}** (established by {by['established_by']}, uid {by['uid']} on"
-            f" {_plain(by['host'])}{_plain(cluster_user)}), {payload['way']}"
-        )
+        lines.append(f"- **{decided['kind']}** by {_plain(identity.describe(by))}, {payload['way']}")
         waited = clock.span(clock.seconds_between(events[0]["time"], decided["time"]))
         lines.append(
             f"- at {decided['time']}, {waited} after the proposal, for the digest `{payload['digest'][:SHORT]}...`"
@@ -231,8 +228,8 @@ def _what(one: Event) -> str:
 
 _SAYINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "proposed": lambda payload: str(payload["title"]),
-    "approved": lambda payload: f"by {payload['by']['user']}",
-    "rejected": lambda payload: f"by {payload['by']['user']}: {payload['reason']}",
+    "approved": lambda payload: f"by {identity.name_of(payload['by'])}",
+    "rejected": lambda payload: f"by {identity.name_of(payload['by'])}: {payload['reason']}",
     "executing": lambda payload: f"as {payload['executor']['user']}",
     "executed": lambda payload: "found applied after an interruption" if payload.get("recovered") else "applied",
     "validated": lambda payload: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}",

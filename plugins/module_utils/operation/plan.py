@@ -4,6 +4,7 @@
 """The plan: the exact changes, their inverse, the checks that must hold afterwards, the risk. Plain data with a digest.
 
 schema, summary, workflow, target, risk, risk_reasons[], created, expires, cluster{uid, server}, policy{}
+requested_by{user, uid, host...}, shown: digest of what else the approver is shown (findings, evidence, opinions)
 changes[]: id, action (patch|delete), object{apiVersion, kind, namespace, name, uid},
            patch[], inverse[] (RFC 6902) or preconditions{uid}; outcome[]{path, before, after}; dry_run (server|local)
 checks[]:  id, type, object, within_seconds, hold_seconds, and what its type needs (see checks.py)
@@ -23,7 +24,8 @@ SCHEMA = "aiops.k8s/plan/v1"
 ACTIONS = ("patch", "delete")
 Plan = dict[str, Any]
 
-_REQUIRED = ("schema", "summary", "workflow", "target", "risk", "created", "expires", "cluster", "policy", "changes", "checks", "undo")
+_DRAFTED = ("schema", "summary", "workflow", "target", "risk", "created", "cluster", "changes", "checks", "undo")
+_REQUIRED = (*_DRAFTED, "expires", "policy", "requested_by", "shown")
 _SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
 
 
@@ -77,12 +79,9 @@ def build(
     checks: list[dict[str, Any]],
     undo: str,
     risk: tuple[str, list[str]],
-    policies: Mapping[str, Mapping[str, Any]],
     created: datetime,
 ) -> Plan:
-    """A complete plan. ``risk`` is (class, reasons), ``policies`` all classes' policy; the class's own goes into the plan."""
-    moment = clock.stamp(created)
-    policy = dict(policies[risk[0]])
+    """A draft: everything but what ``seal`` adds when it is recorded. ``risk`` is (class, reasons)."""
     return {
         "schema": SCHEMA,
         "summary": summary,
@@ -90,14 +89,23 @@ def build(
         "target": dict(target),
         "risk": risk[0],
         "risk_reasons": risk[1],
-        "created": moment,
-        "expires": clock.later(moment, minutes=policy["plan_minutes"]),
+        "created": clock.stamp(created),
         "cluster": dict(cluster),
-        "policy": policy,
         "changes": changes,
         "checks": checks,
         "undo": undo,
     }
+
+
+def seal(draft: Plan, policies: Mapping[str, Mapping[str, Any]], requested_by: Mapping[str, Any], shown: str) -> Plan:
+    """The complete plan: under the policy of its risk class, with who asked for it and the digest of what is shown beside it.
+
+    Raises BadInput for a draft of another shape.
+    """
+    _validated(draft, _DRAFTED)
+    policy = dict(policies[draft["risk"]])
+    expires = clock.later(draft["created"], minutes=policy["plan_minutes"])
+    return {**draft, "expires": expires, "policy": policy, "requested_by": dict(requested_by), "shown": shown}
 
 
 def risk_of(changes: list[dict[str, Any]], ready_replicas: int, protected: tuple[str, ...] = _SYSTEM_NAMESPACES) -> tuple[str, list[str]]:
@@ -127,9 +135,13 @@ def risk_of(changes: list[dict[str, Any]], ready_replicas: int, protected: tuple
 
 def validate(plan: Any) -> Plan:
     """The plan itself when its shape is right. Raises BadInput naming the key that is not."""
+    return _validated(plan, _REQUIRED)
+
+
+def _validated(plan: Any, required: tuple[str, ...]) -> Plan:
     if not isinstance(plan, dict):
         raise BadInput("The plan is not a mapping.")
-    missing = [key for key in _REQUIRED if key not in plan]
+    missing = [key for key in required if key not in plan]
     if missing:
         raise BadInput(f"The plan lacks {', '.join(missing)}.")
     if plan["schema"] != SCHEMA:

@@ -8,20 +8,30 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import validate
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.identity import requester
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import seal, validate
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 
 
+# what the approver is shown beside the plan; the plan names the digest of it
+_SHOWN = ("title", "findings", "evidence", "opinions", "remedies", "not_chosen", "coverage")
+
+
 def payload(
-    proposal: Mapping[str, Any], result: Mapping[str, Any], opinions: list[dict[str, Any]], command: str, options: Mapping[str, str]
+    proposal: Mapping[str, Any],
+    result: Mapping[str, Any],
+    opinions: list[dict[str, Any]],
+    command: str,
+    options: Mapping[str, str],
+    policies: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The first event's payload; the store adds feature, id and the previous record's head.
 
-    options: those that the next commands have to repeat, none of them secret. Raises BadInput for a malformed plan."""
-    plan = validate(proposal["plan"]) if proposal["plan"] else None
-    return {
+    options: those that the next commands have to repeat, none of them secret; policies: all classes' policy.
+    Raises BadInput for a malformed plan."""
+    document = {
         "workflow": proposal["workflow"],
-        "title": proposal["title"],
+        "title": redact(proposal["title"])[0],
         "command": redact(command)[0],
         "options": dict(options),
         "target": proposal["target"],
@@ -31,13 +41,20 @@ def payload(
         "evidence": proposal["evidence"],
         "remedies": proposal["remedies"],
         "opinions": opinions,
-        "plan": plan,
-        "digest": digest(plan) if plan else "",
         "no_plan_reason": redact(proposal["no_plan_reason"])[0],
         "not_chosen": proposal.get("not_chosen", []),
         "coverage": result["coverage"],
         "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
     }
+    if not proposal["plan"]:
+        return {**document, "plan": None, "digest": ""}
+    plan = validate(seal(proposal["plan"], policies, requester(result["user"]), shown(document)))
+    return {**document, "plan": plan, "digest": digest(plan)}
+
+
+def shown(document: Mapping[str, Any]) -> str:
+    """The digest of everything in a proposal that the approver is shown beside the plan."""
+    return digest({name: document.get(name) for name in _SHOWN})
 
 
 def _redacted(finding: Mapping[str, Any]) -> dict[str, Any]:

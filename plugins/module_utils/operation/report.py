@@ -10,7 +10,7 @@ import os
 from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, identity, phr
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
@@ -94,5 +94,5 @@ def _reason(record: Record) -> str:
     if state == "validated":
         return f"{payload['state']}; watched until {payload['watch_until']}"
     if state == "approved":
-        return f"by {payload['by']['user']}, valid until {payload['expires']}"
+        return f"by {identity.name_of(payload['by'])}, valid until {payload['expires']}"
     return str(payload.get("reason", ""))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Mapping
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch, policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
 
@@ -69,6 +69,7 @@ def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
             lines += _labelled("", "(computed locally; not rehearsed by the API server)", width, "yellow")
     lines += [line for note in plan.get("notes", []) for line in _labelled("note", note, width)]
     lines += _labelled("risk", f"{plan['risk']}: {'; '.join(plan['risk_reasons'])}", width, _RISK[plan["risk"]])
+    lines += _labelled("policy", "; ".join(policy.rules_of(plan["policy"])), width)
     lines += _labelled("undo", plan["undo"], width)
     lines += [
         line for number, check in enumerate(plan["checks"]) for line in _labelled("" if number else "proof", checks.describe(check), width)
@@ -94,15 +95,45 @@ def outcome(record: str, state: str, reason: str, document_path: str, command: s
 
 
 def table(records: list[Mapping[str, Any]], width: int) -> list[Line]:
-    """The list of records, one line each."""
-    header = f"{'record':7}{'state':13}{'risk':9}{'age':>11}  title"
-    rows = []
-    for one in records:
-        facts = f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}"
-        colour = "red" if one["state"] == "damaged" else _STATE.get(one["state"], "")
-        remark = f"({one['remark']}) " if one["remark"] else ""  # before the title, which may be cut
-        rows.append((printable(f"{facts}  {remark}{one['title']}")[:width], colour))
-    return [(header, "bright cyan"), *rows]
+    """The list of records, in the order given: what waits and what is unfinished, each with a heading of its own, then the others."""
+    waiting = f"{'record':7}{'risk':9}{'waits':>10}  {'decision due':19}{'decide by (UTC)':17}"
+    unfinished = f"{'record':7}{'state':13}{'risk':9}{'what is left':34}"
+    others = [one for one in records if one.get("group") not in ("waiting", "unfinished")]
+    return [
+        *_whole([(one, _waiting(one)) for one in records if one.get("group") == "waiting"], waiting, width),
+        *_whole([(one, _unfinished(one)) for one in records if one.get("group") == "unfinished"], unfinished, width),
+        *([(f"{'record':7}{'state':13}{'risk':9}{'age':>11}  title", "bright cyan")] if others else []),
+        *(_brief(one, width) for one in others),
+    ]
+
+
+def _waiting(one: Mapping[str, Any]) -> str:
+    late, left = one["overdue_seconds"], (one["sla_minutes"] or 0) * 60 - one["waiting_seconds"]
+    due = f"{clock.span(late)} ago" if one["overdue"] else f"in {clock.span(left)}"
+    until = f"{one['expires'][5:10]} {one['expires'][11:16]}"
+    return f"{one['id']:7}{one['risk'] or '-':9}{clock.span(one['waiting_seconds']):>10}  {due:19}{until:17}"
+
+
+def _unfinished(one: Mapping[str, Any]) -> str:
+    return f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{one['left']:34}"
+
+
+def _whole(rows: list[tuple[Mapping[str, Any], str]], heading: str, width: int) -> list[Line]:
+    """Rows that somebody has to act upon, with their whole titles: where one does not fit, all stand on lines of their own."""
+    below = any(len(facts) + len(one["title"]) > width for one, facts in rows)
+    lines: list[Line] = [(f"{heading}title"[:width], "bright cyan")] if rows else []
+    for one, facts in rows:
+        colour = "red" if one["overdue"] else _STATE.get(one["state"], "")
+        for text in (facts.rstrip(), f"{'':7}{one['title']}") if below else (f"{facts}{one['title']}",):
+            lines.append((printable(text)[:width], colour))
+    return lines
+
+
+def _brief(one: Mapping[str, Any], width: int) -> Line:
+    facts = f"{one['id']:7}{one['state']:13}{one['risk'] or '-':9}{clock.span(one['age_seconds']):>11}"
+    colour = "red" if one["state"] == "damaged" else _STATE.get(one["state"], "")
+    remark = f"({one['remark']}) " if one["remark"] else ""  # before the title, which may be cut
+    return printable(f"{facts}  {remark}{one['title']}")[:width], colour
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import workflow
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact_object
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = ("failures", "quota", "security", "dependency")
@@ -124,7 +125,7 @@ def test_a_dependency_that_came_back_and_a_bad_release() -> None:
     assert plans_["web"]["notes"] == ["revision 1: 2 of its pods are ready now"]
     paths = [line["path"] for line in plans_["web"]["changes"][0]["outcome"]]
     assert "spec.template.spec.containers[app].command[2]" in paths and all(path.startswith("spec.template.") for path in paths)
-    assert {plans.validate(plan)["schema"] for plan in plans_.values()} == {plans.SCHEMA}
+    assert {plans.seal(plan, DEFAULTS, {}, "")["schema"] for plan in plans_.values()} == {plans.SCHEMA}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -16,6 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import workflo
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS
 
 from tests.unit.diagnosis.objects import Object, controller, deployment, ended, event, looping, pod, replicaset, running, snapshot, spec
 from tests.unit.operation.server import WEB, Server, refuse
@@ -58,7 +59,7 @@ def test_a_proposal_in_full(tmp_path: Path) -> None:
         {"id": "R1", "name": "raise_memory_limit", "summary": "raise the memory limit of container app from 64Mi to 128Mi"}
     ]
     assert proposal["not_chosen"] == ["deployment/web has no earlier revision to return to"] and proposal["no_plan_reason"] == ""
-    plan = plans.validate(proposal["plan"])
+    plan = plans.validate(plans.seal(proposal["plan"], DEFAULTS, {}, ""))
     assert plan["risk"] == "medium" and plan["risk_reasons"] == ["starts a rolling update of deployment web; 1 ready pod is replaced"]
     assert plan["cluster"] == {"uid": "cluster-1", "server": "https://127.0.0.1:6443"} and plan["changes"][0]["dry_run"] == "local"
     assert plan["checks"][0]["failing"] == [{"uid": "uid-pod-web-1", "reason": "OOMKilled"}] and plan["checks"][3]["hold_seconds"] == 3600
@@ -80,10 +81,9 @@ def test_options_shape_the_plan(tmp_path: Path) -> None:
         validate_seconds=5,
         hold_seconds=6,
         watch_seconds=7,
-        policy={"medium": {"approvers": ["ann"]}},
     )
     plan = result["proposals"][0]["plan"]
-    assert plan["summary"].endswith("from 64Mi to 96Mi") and plan["policy"]["approvers"] == ["ann"]
+    assert plan["summary"].endswith("from 64Mi to 96Mi")
     assert [(check["within_seconds"], check["hold_seconds"]) for check in plan["checks"]] == [(5, 0), (5, 0), (5, 6), (0, 7)]
 
 
@@ -171,7 +171,6 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("nothing", {"memory_limit_max": ""}, "memory_limit_max is ''"),
     ("zero", {"memory_limit_max": "0"}, "memory_limit_max is '0', which is not above 0. Give a quantity such as 8Gi."),
     ("negative", {"memory_limit_max": "-1Gi"}, "memory_limit_max is '-1Gi'"),
-    ("policy", {"policy": {"high": {}}}, "policy.high is not a risk class"),
     ("namespace", {"namespace": "Shop!"}, "namespace is 'Shop!', which cannot be the name of one."),
     ("path", {"namespace": "../x"}, "namespace is '../x'"),
     ("seconds", {"hold_seconds": -1}, "hold_seconds is -1. Give a number of seconds, 0 or more."),

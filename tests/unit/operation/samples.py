@@ -10,9 +10,10 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, plan as plans, record as chain
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, plan as plans, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import policy
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import shown
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 CLUSTER = {"uid": "cluster-1", "server": "https://127.0.0.1:6443"}
@@ -51,7 +52,7 @@ def plan(
     """The plan that raises the limit from 64Mi to 128Mi, or one of other changes."""
     live = deployment()
     changes = [plans.patch_change("C1", live, patched(live, "128Mi"))] if changes is None else changes
-    return plans.build(
+    draft = plans.build(
         summary="raise the memory limit of container app from 64Mi to 128Mi",
         workflow="diagnose",
         target=SUBJECT,
@@ -60,14 +61,14 @@ def plan(
         checks=checks.standard(plans.reference(live), [{"uid": "uid-web-1", "reason": "OOMKilled"}], within=120, hold=30, watch=600),
         undo="the limit is set back to 64Mi",
         risk=(risk, ["starts a rolling update"]),
-        policies=policy(policies),
         created=created,
     )
+    return plans.seal(draft, policy(policies), identity.requester("reader"), "0" * 64)
 
 
 def payload(the_plan: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """The first event's payload. Without a plan it is advice."""
-    return {
+    document = {
         "workflow": "diagnose",
         "title": "OOMKilled in deployment/web in namespace shop",
         "command": "ansible-playbook aiops.k8s.diagnose -e namespace=shop",
@@ -79,14 +80,18 @@ def payload(the_plan: dict[str, Any] | None = None, **more: Any) -> dict[str, An
         "evidence": [{"id": "E1", "source": "pod/web-1 status", "time": "2026-11-21T11:59:00Z", "excerpt": "reason OOMKilled, exit code 137"}],
         "remedies": [{"id": "R1", "name": "raise_memory_limit", "summary": "raise the memory limit"}],
         "opinions": [],
-        "plan": the_plan,
-        "digest": digest(the_plan) if the_plan else "",
+        "plan": None,
+        "digest": "",
         "no_plan_reason": "" if the_plan else "a person has to decide",
         "not_chosen": [],
         "coverage": {"read": ["pods"], "not_evaluated": []},
         "timings": {"observe": 0.12},
         **more,
     }
+    if the_plan is None:
+        return document
+    named = {**the_plan, "shown": shown(document)}
+    return {**document, "plan": named, "digest": digest(named), **more}
 
 
 def finding(**more: Any) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, identity
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
@@ -29,14 +30,14 @@ def approved(store: Directory, plan: dict[str, Any] | None = None, **more: Any) 
 @pytest.mark.parametrize("minute", [5, 6, 64.9, 65])
 def test_an_approval_in_force(store: Directory, minute: float) -> None:
     record = approved(store)
-    plan, approval = gate.require_approval(record, samples.at(minute))
-    assert plan == samples.plan() and approval["by"] == OTHER
+    plan, approval = gate.require_approval(record, samples.at(minute), Rules())
+    assert plan == record.plan and approval["by"] == OTHER
 
 
 def test_a_begun_change_may_be_continued(store: Directory) -> None:
     record = approved(store)
     store.append(record, "executing", samples.PAYLOADS["executing"])
-    assert gate.require_approval(record, samples.at(10))[1]["digest"] == record.digest
+    assert gate.require_approval(record, samples.at(10), Rules())[1]["digest"] == record.digest
 
 
 REFUSALS: list[tuple[str, Callable[[Directory], Record], float, str]] = [
@@ -55,7 +56,7 @@ REFUSALS: list[tuple[str, Callable[[Directory], Record], float, str]] = [
         4.999,
         "This machine's clock says 2026-11-21T12:04:59.940Z, which is before the approval at 2026-11-21T12:05:00.000Z. Set the clock right.",
     ),
-    ("for another plan", lambda store: approved(store, digest="0" * 64), 10, "The approval in record 0001 is for the digest 00000000, not for"),
+    ("for another plan", lambda store: approved(store, digest="0" * 64), 10, "The approval in record 0001 does not count: it is for the digest 00000000, not for"),
     (
         "approver not on the list",
         lambda store: approved(store, samples.plan(policies={"medium": {"approvers": ["cem"]}})),
@@ -82,30 +83,32 @@ def me() -> str:
 def test_refusals(store: Directory, what: str, make: Callable[[Directory], Record], minute: float, message: str) -> None:
     record = make(store)
     with pytest.raises(GateRefused) as caught:
-        gate.require_approval(record, samples.at(minute))
+        gate.require_approval(record, samples.at(minute), Rules())
     assert message in str(caught.value)
 
 
 def test_four_eyes_compare_the_approver_with_whoever_proposed(store: Directory) -> None:
     record = approved(store, samples.plan(risk="critical"))
-    gate.require_approval(record, samples.at(10))
+    gate.require_approval(record, samples.at(10), Rules())
+    with pytest.raises(GateRefused, match=f"needs four eyes, and {me()} also made the proposal"):
+        gate.require_approval(approved(store, samples.plan(risk="critical"), by=identity.os_user()), samples.at(10), Rules())
     record.events[0]["actor"] = OTHER
-    with pytest.raises(GateRefused, match="needs four eyes, and bea also made the proposal"):
-        gate.require_approval(record, samples.at(10))
+    with pytest.raises(GateRefused, match="was not written by whoever its plan says asked for it: it was edited"):
+        gate.require_approval(record, samples.at(10), Rules())
 
 
 @pytest.mark.parametrize("state", ["executed", "validated", "failed", "rolling_back", "rolled_back", "closed"])
 def test_an_approval_counts_once(store: Directory, state: str) -> None:
     record = samples.reach(store, samples.proposed(store), state)
     with pytest.raises(GateRefused, match=f"Record 0001 is {state}: its approval was used, and counts once"):
-        gate.require_approval(record, samples.at(10))
+        gate.require_approval(record, samples.at(10), Rules())
 
 
 def test_an_approval_that_expired_unused(store: Directory) -> None:
     record = approved(store)
     store.append(record, "expired", {"reason": "nobody came"})
     with pytest.raises(GateRefused, match="Record 0001 is expired"):
-        gate.require_approval(record, samples.at(10))
+        gate.require_approval(record, samples.at(10), Rules())
 
 
 EDITS: list[tuple[str, Callable[[dict[str, Any]], None]]] = [
@@ -131,9 +134,9 @@ def test_an_edited_plan_is_never_carried_out(store: Directory, what: str, edit: 
     if forged_digest:
         record.events[0]["payload"]["digest"] = digest(record.events[0]["payload"]["plan"])
     with pytest.raises(GateRefused) as caught:
-        gate.require_approval(record, samples.at(10))
+        gate.require_approval(record, samples.at(10), Rules())
     assert ("it was edited" in str(caught.value)) is not forged_digest
-    assert ("The approval in record 0001 is for the digest" in str(caught.value)) is forged_digest
+    assert ("does not count: it is for the digest" in str(caught.value)) is forged_digest
 
 
 @pytest.mark.parametrize("broken", [[], "plan", {}, {"schema": "x"}])

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock, patch, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
@@ -49,7 +50,7 @@ def memory(server: Server) -> str:
 
 def test_apply_once(server: Server, store: Directory) -> None:
     record = approved(store)
-    result = change.execute(server, store, record, MINUTE_6)
+    result = change.execute(server, store, record, MINUTE_6, Rules())
     assert result == {"changed": True, "state": "executed", "changes": samples.plan()["changes"]}
     assert memory(server) == "128Mi" and server.log == [f"PATCH {WEB}"] and server.rehearsed == [f"PATCH {WEB}"]
     annotations = server.objects[WEB]["metadata"]["annotations"]
@@ -62,14 +63,14 @@ def test_apply_once(server: Server, store: Directory) -> None:
 
 
 def test_apply_a_deletion(server: Server, store: Directory) -> None:
-    change.execute(server, store, approved(store, deletion()), MINUTE_6)
+    change.execute(server, store, approved(store, deletion()), MINUTE_6, Rules())
     assert POD not in server.objects and server.log == [f"DELETE {POD}"] and kinds(store)[-1] == "executed"
 
 
 def test_the_event_is_on_disk_before_the_request(server: Server, store: Directory) -> None:
     seen: list[list[str]] = []
     server.faults.append(lambda method, path: seen.append(kinds(store)) if method == "PATCH" else None)
-    change.execute(server, store, approved(store), MINUTE_6)
+    change.execute(server, store, approved(store), MINUTE_6, Rules())
     assert seen == [["proposed", "approved", "executing"]]
 
 
@@ -77,9 +78,9 @@ def test_the_event_is_on_disk_before_the_request(server: Server, store: Director
 def test_a_second_run_is_refused(server: Server, store: Directory, again: str) -> None:
     record = approved(store)
     stale = store.load("1")
-    change.execute(server, store, record, MINUTE_6)
+    change.execute(server, store, record, MINUTE_6, Rules())
     with pytest.raises(GateRefused, match="approval was used|already carries this record's mark"):
-        change.execute(server, store, store.load("1") if again == "fresh" else stale, MINUTE_6)
+        change.execute(server, store, store.load("1") if again == "fresh" else stale, MINUTE_6, Rules())
     assert len(server.log) == 1 and "executed" in kinds(store)
 
 
@@ -87,14 +88,14 @@ def test_an_unapproved_record_is_refused_before_the_cluster_is_asked(server: Ser
     asked: list[str] = []
     server.faults.append(lambda method, path: asked.append(path))
     with pytest.raises(GateRefused, match="was never approved"):
-        change.execute(server, store, samples.proposed(store), MINUTE_6)
+        change.execute(server, store, samples.proposed(store), MINUTE_6, Rules())
     assert asked == [] and kinds(store) == ["proposed"]
 
 
 def test_another_cluster_is_refused(server: Server, store: Directory) -> None:
     server.put("/api/v1/namespaces/kube-system", {"metadata": {"uid": "cluster-2"}})
     with pytest.raises(GateRefused, match="The plan is for the cluster cluster-1"):
-        change.execute(server, store, approved(store), MINUTE_6)
+        change.execute(server, store, approved(store), MINUTE_6, Rules())
     assert server.log == server.rehearsed == [] and kinds(store) == ["proposed", "approved"]
 
 
@@ -136,7 +137,7 @@ def test_an_object_that_moved_is_refused(server: Server, store: Directory, what:
     record = approved(store)
     move(server)
     with pytest.raises(GateRefused) as caught:
-        change.execute(server, store, record, MINUTE_6, check_mode)
+        change.execute(server, store, record, MINUTE_6, Rules(), check_mode)
     assert message in str(caught.value) and "Nothing was changed. Run the workflow again" in str(caught.value)
     assert server.log == [] and kinds(store) == ["proposed", "approved"] + ([] if check_mode else ["refused"])
     assert store.load("1").state == "approved"
@@ -150,7 +151,7 @@ def test_a_pod_that_moved_is_not_deleted(server: Server, store: Directory, move:
     record = approved(store, deletion())
     move(server)
     with pytest.raises(GateRefused, match=message):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     assert server.log == []
 
 
@@ -158,7 +159,7 @@ def test_a_status_update_is_no_move(server: Server, store: Directory) -> None:
     record = approved(store)
     server.touch(WEB)
     server.objects[WEB]["status"] = {"readyReplicas": 2}
-    assert change.execute(server, store, record, MINUTE_6)["state"] == "executed"
+    assert change.execute(server, store, record, MINUTE_6, Rules())["state"] == "executed"
 
 
 def test_a_dry_run_with_another_outcome_is_refused(server: Server, store: Directory) -> None:
@@ -168,7 +169,7 @@ def test_a_dry_run_with_another_outcome_is_refused(server: Server, store: Direct
     record = approved(store)
     server.mutate = webhook
     with pytest.raises(GateRefused, match=r"gives another outcome than the approved one: spec\.template\.spec\.containers\[app\]\.image: evil:1"):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     assert server.log == [] and kinds(store)[-1] == "refused"
 
 
@@ -179,7 +180,7 @@ def test_a_dry_run_that_lacks_an_approved_line_is_refused(server: Server, store:
     record = approved(store)
     server.mutate = webhook
     with pytest.raises(GateRefused, match=r"limits\.memory is missing"):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
 
 
 @pytest.mark.parametrize("status", [403, 409, 422, 500])
@@ -187,7 +188,7 @@ def test_a_dry_run_that_fails_is_refused(server: Server, store: Directory, statu
     record = approved(store)
     server.faults.append(refuse(status, "PATCH dry"))
     with pytest.raises(GateRefused, match="the dry run of C1 failed: the message of the server"):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     assert server.log == [] and kinds(store) == ["proposed", "approved", "refused"]
 
 
@@ -195,33 +196,33 @@ def test_an_executor_without_rights_is_refused_by_verb(server: Server, store: Di
     record = approved(store)
     server.allowed = False
     with pytest.raises(GateRefused, match="cannot be carried out: deployer may not patch deployments in namespace shop. Give the executor's"):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     assert kinds(store) == ["proposed", "approved"]
 
 
 @pytest.mark.parametrize("make", [approved, lambda store: approved(store, deletion())], ids=["patch", "delete"])
 def test_check_mode_rehearses_and_writes_nothing(server: Server, store: Directory, make: Callable[[Directory], Record]) -> None:
     record, before = make(store), copy.deepcopy(server.objects)
-    result = change.execute(server, store, record, MINUTE_6, check_mode=True)
+    result = change.execute(server, store, record, MINUTE_6, Rules(), check_mode=True)
     assert (result["changed"], result["state"]) == (True, "approved")
     assert server.objects == before and server.log == [] and len(server.rehearsed) == 1 and kinds(store) == ["proposed", "approved"]
 
 
 def test_a_clock_set_back_is_refused(server: Server, store: Directory) -> None:
     with pytest.raises(GateRefused, match="This machine's clock says"):
-        change.execute(server, store, approved(store), samples.at(4))
+        change.execute(server, store, approved(store), samples.at(4), Rules())
     assert server.log == [] and kinds(store) == ["proposed", "approved"]
 
 
 def test_an_approval_whose_time_ran_out_ends_the_record(server: Server, store: Directory) -> None:
     with pytest.raises(GateRefused, match="expired at"):
-        change.execute(server, store, approved(store), samples.at(66))
+        change.execute(server, store, approved(store), samples.at(66), Rules())
     assert server.log == [] and kinds(store) == ["proposed", "approved", "expired"]
 
 
 def test_check_mode_does_not_end_a_record_whose_time_ran_out(server: Server, store: Directory) -> None:
     with pytest.raises(GateRefused, match="expired at"):
-        change.execute(server, store, approved(store), samples.at(66), check_mode=True)
+        change.execute(server, store, approved(store), samples.at(66), Rules(), check_mode=True)
     assert server.log == [] and kinds(store) == ["proposed", "approved"]
 
 
@@ -230,6 +231,6 @@ def test_a_refused_request_fails_the_record(server: Server, store: Directory, st
     record = approved(store)
     server.faults.append(refuse(status, "PATCH", "Forbidden"))
     with pytest.raises(ApiError, match=f"The API server refused PATCH {WEB}: {status} Forbidden"):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     failed = store.load("1").events[-1]
     assert (failed["kind"], failed["payload"]["phase"], failed["payload"]["applied"]) == ("failed", "apply", False)

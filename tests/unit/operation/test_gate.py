@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, identity
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
@@ -66,13 +67,13 @@ def test_parse_answer(answer: str, expected: tuple[str, str] | None) -> None:
 
 
 def decide(store: Directory, record: Record, decision: str = "approve", **more: Any) -> dict[str, Any]:
-    given = {"prefix": record.digest[:8], "reason": "looks right", "way": "terminal", "cluster_user": None, "now": samples.at(5), **more}
-    return gate.decide(store, record, decision, **given)
+    given = {"prefix": record.digest[:8], "reason": "looks right", "way": "terminal", "by": identity.os_user(), "now": samples.at(5), **more}
+    return gate.decide(store, record, decision, governed_by=Rules(), **given)
 
 
 def test_an_approval_says_who_what_how_and_until_when(store: Directory) -> None:
     record = samples.proposed(store)
-    event = decide(store, record, cluster_user={"user": "ann@corp", "groups": ["ops"]}, way="playbook")
+    event = decide(store, record, by={**identity.os_user(), "cluster_user": {"user": "ann@corp", "groups": ["ops"]}}, way="playbook")
     assert record.state == "approved" and event["time"] == clock.stamp(samples.at(5))
     payload = event["payload"]
     assert payload["by"]["user"] and payload["by"]["established_by"] == "os_user"
@@ -183,21 +184,6 @@ def test_four_eyes_and_approvers(store: Directory) -> None:
     allowed = samples.proposed(store, samples.plan(policies={"medium": {"approvers": ["bea", me()]}}))
     decide(store, allowed)
     assert [store.load(one).state for one in store.identifiers()] == ["proposed", "proposed", "approved"]
-
-
-FOUR_EYES: list[tuple[str, dict[str, Any], dict[str, Any], bool]] = [
-    ("two people", {"user": "ann", "uid": 1, "host": "a"}, {"user": "bea", "uid": 2, "host": "a"}, False),
-    ("the same uid elsewhere", {"user": "ann", "uid": 1, "host": "a"}, {"user": "bea", "uid": 1, "host": "b"}, False),
-    ("the same name elsewhere", {"user": "ann", "uid": 1, "host": "a"}, {"user": "ann", "uid": 9, "host": "b"}, True),
-    ("another name for the same uid", {"user": "ann", "uid": 1, "host": "a"}, {"user": "toor", "uid": 1, "host": "a"}, True),
-]
-
-
-@pytest.mark.parametrize("what, requester, approver, same", FOUR_EYES, ids=[row[0] for row in FOUR_EYES])
-def test_who_counts_as_another_person(what: str, requester: dict[str, Any], approver: dict[str, Any], same: bool) -> None:
-    policy = samples.plan(risk="critical")["policy"]
-    assert bool(gate._approver_refused(policy, requester, approver)) is same
-    assert gate._approver_refused({**policy, "four_eyes": False}, requester, approver) == ""
 
 
 def test_dates_are_compared_as_moments_of_the_same_form() -> None:

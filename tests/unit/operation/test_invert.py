@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import ApiError, Unreachable
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
@@ -29,7 +30,7 @@ def server() -> Server:
 def failed(server: Server, store: Directory, the_plan: dict[str, Any] | None = None) -> Record:
     """A change that was applied and whose check failed."""
     record = approved(store, the_plan)
-    change.execute(server, store, record, MINUTE_6)
+    change.execute(server, store, record, MINUTE_6, Rules())
     store.append(record, "failed", samples.PAYLOADS["failed"])
     server.log.clear()
     return record
@@ -71,7 +72,7 @@ def test_a_change_that_was_never_applied_needs_no_undoing(server: Server, store:
     record = approved(store)
     server.faults.append(refuse(403, "PATCH"))
     with pytest.raises(ApiError):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     result = change.invert(server, store, record, "x")
     assert result["changed"] is False and result["changes"] == [{"id": "C1", "result": "already as before"}]
     assert server.log == [] and record.state == "rolled_back"

@@ -151,7 +151,7 @@ def test_opinions() -> None:
 
 def test_the_decision() -> None:
     text = phr.render(samples.events("refused", "approved"))
-    assert "- **approved** by **ann** (established by os_user, uid 1000 on desk), terminal" in text
+    assert "- **approved** by ann (established by os\\_user, uid 1000 on desk), terminal" in text
     assert "- at 2026-11-21T12:02:00.000Z, 2 min after the proposal, for the digest `dddddddd...`, valid until 2026-11-21T13:00:00.000Z" in text
     assert "- refused at 2026-11-21T12:01:00.000Z: the object moved" in text
     assert "No decision was made." in phr.render(samples.events())

@@ -13,13 +13,15 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS
+
 from tests.unit.operation import samples
 
 
 def test_a_plan_holds_its_policy_its_times_and_no_reference_to_its_inputs() -> None:
     plan = samples.plan(policies={"medium": {"plan_minutes": 10}})
     assert (plan["created"], plan["expires"]) == ("2026-11-21T12:00:00.000Z", "2026-11-21T12:10:00.000Z")
-    assert plan["policy"] == {"sla_minutes": 60, "plan_minutes": 10, "approval_minutes": 60, "four_eyes": False, "approvers": []}
+    assert plan["policy"] == {**DEFAULTS["medium"], "plan_minutes": 10}
     assert plan["target"] == samples.SUBJECT and plan["target"] is not samples.SUBJECT
     assert plans.validate(plan) is plan
 
@@ -96,7 +98,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("a list", lambda plan: [plan], "The plan is not a mapping."),
     ("text", lambda plan: "plan", "The plan is not a mapping."),
     ("nothing", lambda plan: None, "The plan is not a mapping."),
-    ("empty", lambda plan: {}, "The plan lacks schema, summary, workflow, target, risk, created, expires, cluster, policy, changes, checks, undo."),
+    ("empty", lambda plan: {}, "The plan lacks schema, summary, workflow, target, risk, created, cluster, changes, checks, undo, expires, policy, requested_by, shown."),
     ("another schema", lambda plan: {**plan, "schema": "v2"}, "The plan's schema is 'v2'. This version reads aiops.k8s/plan/v1."),
     ("an unknown risk", lambda plan: {**plan, "risk": "none"}, "The plan's risk is 'none'. It must be one of low, medium, critical."),
     ("no changes", lambda plan: {**plan, "changes": []}, "The plan has no changes."),

@@ -16,6 +16,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS
+
 from tests.unit.operation import samples
 
 RESULT = {"cluster": {"uid": "c"}, "user": "reader", "coverage": {"read": []}, "timings": {"observe": 0.123456}}
@@ -27,25 +29,25 @@ def draft(**more: Any) -> dict[str, Any]:
 
 
 def test_a_payload_has_everything_that_the_approver_is_shown() -> None:
-    made = proposal.payload(draft(), RESULT, [{"engine": "kubectl-ai"}], "ansible-playbook x", {"context": "prod"})
-    assert made["digest"] == digest(samples.plan()) and made["plan"] == samples.plan()
+    made = proposal.payload(draft(), RESULT, [{"engine": "kubectl-ai"}], "ansible-playbook x", {"context": "prod"}, DEFAULTS)
+    assert made["digest"] == digest(made["plan"]) and made["plan"] == {**samples.plan(), "shown": proposal.shown(made)}
     assert set(made) == set(samples.payload(None)) and made["options"] == {"context": "prod"}
     assert made["timings"] == {"observe": 0.123} and made["observed_as"] == "reader" and made["opinions"] == [{"engine": "kubectl-ai"}]
 
 
 def test_advice_has_no_digest() -> None:
-    made = proposal.payload(draft(plan=None, no_plan_reason="why not"), RESULT, [], "x", {})
+    made = proposal.payload(draft(plan=None, no_plan_reason="why not"), RESULT, [], "x", {}, DEFAULTS)
     assert (made["plan"], made["digest"], made["no_plan_reason"]) == (None, "", "why not")
 
 
 def test_a_malformed_plan_is_not_proposed() -> None:
     with pytest.raises(BadInput, match="The plan lacks"):
-        proposal.payload(draft(plan={"schema": "x"}), RESULT, [], "x", {})
+        proposal.payload(draft(plan={"schema": "x"}), RESULT, [], "x", {}, DEFAULTS)
 
 
 def test_secrets_do_not_reach_the_record() -> None:
     finding = samples.finding(root_cause="its log says: password=hunter2", title="token=abc")
-    made = proposal.payload(draft(findings=[finding], plan=None, no_plan_reason="secret=x1"), RESULT, [], "ansible-playbook x -e api_key=k1", {})
+    made = proposal.payload(draft(findings=[finding], plan=None, no_plan_reason="secret=x1"), RESULT, [], "ansible-playbook x -e api_key=k1", {}, DEFAULTS)
     assert not [word for word in ("hunter2", "abc", "x1", "k1") if word in json.dumps(made)]
 
 

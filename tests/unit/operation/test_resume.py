@@ -13,6 +13,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import ApiEr
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock, patch, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import undo_needed
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
@@ -56,7 +57,7 @@ def last_payload(store: Directory, kind: str) -> dict[str, Any]:
 
 
 def test_resume_before_the_effect(server: Server, store: Directory) -> None:
-    result = change.execute(server, store, begun(store), MINUTE_6)
+    result = change.execute(server, store, begun(store), MINUTE_6, Rules())
     assert result["changed"] is True and memory(server) == "128Mi" and len(server.log) == 1
     assert kinds(store) == ["proposed", "approved", "executing", "executed"]
 
@@ -67,10 +68,10 @@ def test_resume_after_the_effect(server: Server, store: Directory, error: Any) -
     record = approved(store)
     server.lost.append(cut("PATCH", error))
     with pytest.raises(type(error)):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     assert kinds(store)[-1] == "executing" and memory(server) == "128Mi"
     server.lost.clear()
-    result = change.execute(server, store, store.load("1"), samples.at(600))
+    result = change.execute(server, store, store.load("1"), samples.at(600), Rules())
     assert result["changed"] is False and result["state"] == "executed", "what is done needs no approval in force"
     assert len(server.log) == 1 and last_payload(store, "executed")["recovered"] is True
 
@@ -80,9 +81,9 @@ def test_a_server_error_leaves_the_question_open(server: Server, store: Director
     record = approved(store)
     server.faults.append(refuse(status, "PATCH", once=True))
     with pytest.raises(ApiError):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     assert kinds(store)[-1] == "executing" and memory(server) == "64Mi"
-    assert change.execute(server, store, store.load("1"), MINUTE_6)["state"] == "executed"
+    assert change.execute(server, store, store.load("1"), MINUTE_6, Rules())["state"] == "executed"
     assert memory(server) == "128Mi" and len(server.log) == 1
 
 
@@ -90,7 +91,7 @@ def test_an_applied_change_that_was_edited_since_is_still_known_by_its_mark(serv
     record = begun(store)
     server.objects[WEB] = patch.apply(server.objects[WEB], patch.marks(server.objects[WEB], "004/0001", record.digest, "x"))
     edit(server, image="other:9")
-    assert change.execute(server, store, record, MINUTE_6)["changed"] is False
+    assert change.execute(server, store, record, MINUTE_6, Rules())["changed"] is False
     assert server.log == []
 
 
@@ -102,14 +103,14 @@ def test_an_applied_change_that_was_edited_since_is_still_known_by_its_mark(serv
 def test_a_deletion_that_happened(server: Server, store: Directory, leave: Callable[[Server], None]) -> None:
     record = begun(store, deletion())
     leave(server)
-    assert change.execute(server, store, record, MINUTE_6)["changed"] is False
+    assert change.execute(server, store, record, MINUTE_6, Rules())["changed"] is False
     assert server.log == [] and last_payload(store, "executed")["recovered"] is True
 
 
 def test_check_mode_of_a_begun_change_writes_nothing(server: Server, store: Directory) -> None:
     record = begun(store, deletion())
     server.objects.pop(POD)
-    result = change.execute(server, store, record, MINUTE_6, check_mode=True)
+    result = change.execute(server, store, record, MINUTE_6, Rules(), check_mode=True)
     assert (result["changed"], result["state"]) == (False, "executing") and kinds(store)[-1] == "executing"
 
 
@@ -129,7 +130,7 @@ def test_a_begun_change_that_cannot_go_on_has_failed(
     record = begun(store)
     happen(server)
     with pytest.raises(GateRefused, match=message):
-        change.execute(server, store, record, samples.at(minute))
+        change.execute(server, store, record, samples.at(minute), Rules())
     failed = last_payload(store, "failed")
     assert message in failed["reason"] and (failed["phase"], failed["applied"]) == ("apply", False)
     assert server.log == [] and not undo_needed(store.load("1").events)
@@ -150,20 +151,20 @@ def test_a_begun_change_that_may_go_on_later_stays_open(
     record = begun(store)
     happen(server)
     with pytest.raises(GateRefused, match=message):
-        change.execute(server, store, record, samples.at(minute))
+        change.execute(server, store, record, samples.at(minute), Rules())
     assert store.load("1").state == "executing"
     server.faults.clear()
     server.allowed = True
-    assert change.execute(server, store, store.load("1"), MINUTE_6)["state"] == "executed"
+    assert change.execute(server, store, store.load("1"), MINUTE_6, Rules())["state"] == "executed"
 
 
 def test_a_second_change_goes_on_from_the_first(server: Server, store: Directory) -> None:
     record = approved(store, two_changes())
     server.faults.append(lambda method, path: cut("PATCH", Unreachable("cut"))(method, path) if path == DB else None)
     with pytest.raises(Unreachable):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     server.faults.clear()
-    assert change.execute(server, store, store.load("1"), MINUTE_6)["changed"] is True
+    assert change.execute(server, store, store.load("1"), MINUTE_6, Rules())["changed"] is True
     assert server.log == [f"PATCH {WEB}", f"PATCH {DB}"]
 
 
@@ -177,11 +178,11 @@ def test_a_second_change_that_fails_leaves_the_first_to_be_undone(server: Server
 
     server.faults.append(second)
     with pytest.raises((ApiError, Unreachable)):
-        change.execute(server, store, record, MINUTE_6)
+        change.execute(server, store, record, MINUTE_6, Rules())
     if how == "moved":
         server.touch(DB, generation=9)
         with pytest.raises(GateRefused, match="resume to undo the part that was applied"):
-            change.execute(server, store, store.load("1"), MINUTE_6)
+            change.execute(server, store, store.load("1"), MINUTE_6, Rules())
     assert last_payload(store, "failed")["applied"] is True and undo_needed(store.load("1").events)
     server.faults.clear()
     result = change.invert(server, store, store.load("1"), "the second change failed")
@@ -190,7 +191,7 @@ def test_a_second_change_that_fails_leaves_the_first_to_be_undone(server: Server
 
 
 def test_a_begun_change_goes_on_until_the_last_moment_of_its_approval(server: Server, store: Directory) -> None:
-    assert change.execute(server, store, begun(store), samples.at(65))["state"] == "executed"
+    assert change.execute(server, store, begun(store), samples.at(65), Rules())["state"] == "executed"
 
 
 @pytest.mark.parametrize("conflict", [False, True], ids=["a test fails", "a conflict"])
@@ -205,14 +206,14 @@ def test_status_updates_that_race_are_tried_again(server: Server, store: Directo
                 raise ApiError(409, "Conflict", "the object has been modified", "PATCH")
 
     server.faults.append(controller)
-    change.execute(server, store, approved(store), MINUTE_6)
+    change.execute(server, store, approved(store), MINUTE_6, Rules())
     assert memory(server) == "128Mi" and len(server.log) == 1 and left == [0]
 
 
 def test_endless_races_give_up(server: Server, store: Directory) -> None:
     server.faults.append(lambda method, path: server.touch(WEB) if method == "PATCH" else None)
     with pytest.raises(GateRefused, match="deployment/web was written to 10 times while it was to be changed. Try again."):
-        change.execute(server, store, approved(store), MINUTE_6)
+        change.execute(server, store, approved(store), MINUTE_6, Rules())
     assert memory(server) == "64Mi" and last_payload(store, "failed")["applied"] is False
 
 
@@ -221,7 +222,7 @@ def test_a_refusal_that_is_no_race_is_told_as_it_is(server: Server, store: Direc
     tried: list[str] = []
     server.faults += [lambda method, path: tried.append(path) if method == "PATCH" else None, refuse(status, "PATCH", "Invalid")]
     with pytest.raises(ApiError, match="the message of the server"):
-        change.execute(server, store, approved(store), MINUTE_6)
+        change.execute(server, store, approved(store), MINUTE_6, Rules())
     assert len(tried) == 1 and last_payload(store, "failed")["applied"] is False
 
 
@@ -234,7 +235,7 @@ def test_an_edit_between_rehearsal_and_patch_is_refused(server: Server, store: D
 
     server.faults.append(person)
     with pytest.raises(GateRefused, match="deployment/web is not as it was: metadata.generation was 3 and is now 4"):
-        change.execute(server, store, approved(store), MINUTE_6)
+        change.execute(server, store, approved(store), MINUTE_6, Rules())
     assert memory(server) == "64Mi" and kinds(store)[-1] == "failed"
 
 
@@ -246,11 +247,11 @@ def test_two_runs_that_resume_at_once_apply_once_and_do_not_call_it_failed(serve
     def overtake(method: str, path: str) -> None:
         if method in ("PATCH", "DELETE") and not other:
             other.append("running")
-            other.append(change.execute(server, store, store.load("1"), MINUTE_6))
+            other.append(change.execute(server, store, store.load("1"), MINUTE_6, Rules()))
 
     server.faults.append(overtake)
     with pytest.raises(GateRefused, match="The record is executed; it cannot become executed"):
-        change.execute(server, store, store.load("1"), MINUTE_6)
+        change.execute(server, store, store.load("1"), MINUTE_6, Rules())
     assert other[1]["state"] == "executed" and len(server.log) == 1
     assert kinds(store) == ["proposed", "approved", "executing", "executed"]
     assert clock.parse(last_payload(store, "executed")["applied"])

@@ -23,9 +23,9 @@ from tests.unit.operation import samples
 def test_the_first_record(store: Directory) -> None:
     assert store.identifiers() == []
     record = samples.proposed(store)
-    assert (record.identifier, record.state, record.digest) == ("0001", "proposed", digest(samples.plan()))
+    assert (record.identifier, record.state, record.digest) == ("0001", "proposed", digest(record.plan))
     assert record.proposal["previous_record"] is None and record.proposal["feature"] == "004"
-    assert record.plan == samples.plan()
+    assert record.plan == samples.payload(samples.plan())["plan"]
     assert store.load("0001") == record
     assert sorted(os.listdir(store.path)) == [".lock", "0001-oomkilled-in-deployment-web-in-namespace-shop.misc.prompt.md", "0001.jsonl"]
 

@@ -15,7 +15,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import canonical, digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS, RISKS, policy
 
-NAMES = "sla_minutes, plan_minutes, approval_minutes, four_eyes, approvers"
+NAMES = "sla_minutes, plan_minutes, approval_minutes, four_eyes, proof, approvers, approver_groups, freeze"
 
 
 @pytest.mark.parametrize("overrides", [None, {}, {"low": {}}])
@@ -51,7 +51,7 @@ BAD_POLICIES: list[tuple[Any, str]] = [
     ({"low": {"approval_minutes": True}}, "policy.low.approval_minutes is True;"),
     ({"critical": {"four_eyes": "no"}}, "policy.critical.four_eyes is 'no'; it must be true or false."),
     ({"critical": {"four_eyes": 0}}, "policy.critical.four_eyes is 0;"),
-    ({"medium": {"approvers": "ann"}}, "policy.medium.approvers is 'ann'; it must be a list of user names."),
+    ({"medium": {"approvers": "ann"}}, "policy.medium.approvers is 'ann'; it must be a list of names."),
     ({"medium": {"approvers": [1]}}, "policy.medium.approvers is [1];"),
     ({"medium": {"approvers": [""]}}, "policy.medium.approvers is [''];"),
 ]
