@@ -265,6 +265,7 @@ def next_command(events: list[Event]) -> str:
     return {
         "proposed": (
             f"ansible-playbook aiops.k8s.approve {place} -e decision=approve -e digest={proposal['digest'][:SHORT]}"
+            + (" -e signing_key=~/.ssh/id_ed25519" if proposal["plan"]["policy"].get("proof") == "signature" else "")
             if proposal.get("digest")
             else ""
         ),

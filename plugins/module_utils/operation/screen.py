@@ -78,6 +78,14 @@ def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
     return lines + (_labelled("digest", f"{digest[:SHORT]} (decide by {plan['expires']})", width, "bright cyan") if digest else [])
 
 
+def policies(found: Mapping[str, Mapping[str, Any]], width: int) -> list[Line]:
+    """What is asked for per risk class."""
+    rows = []
+    for risk, settings in found.items():
+        rows += _labelled(risk, f"can be decided for {clock.span(settings['plan_minutes'] * 60)}; {'; '.join(policy.rules_of(settings))}", width, _RISK[risk])
+    return rows
+
+
 def question(record: str, digest: str) -> str:
     """What the architect is asked."""
     return f"Record {record}: type  approve {digest[:SHORT]}  or  reject REASON\n(anything else leaves it proposed)"
