@@ -32,6 +32,28 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(DEV)
 os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Remember which tests are attacks; their outcome is counted at the end."""
+    if call.when == "call" and item.get_closest_marker("attack"):
+        item.user_properties.append(("attack", item.nodeid))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """``attacks: 120 tried / 120 refused``, and those that were not."""
+    reports = [one for outcome in ("passed", "failed") for one in terminalreporter.getreports(outcome) if one.when == "call"]
+    attacks = [one for one in reports if dict(one.user_properties).get("attack")]
+    if attacks:
+        through = [one.nodeid for one in attacks if one.failed]
+        terminalreporter.section("attacks: tried / refused")
+        for module in sorted({one.nodeid.partition("::")[0] for one in attacks}):
+            mine = [one for one in attacks if one.nodeid.startswith(f"{module}::")]
+            terminalreporter.write_line(f"{len(mine):5} / {sum(one.passed for one in mine):<5} {module}")
+        terminalreporter.write_line(f"{len(attacks):5} / {len(attacks) - len(through):<5} attacks tried / refused")
+        for name in through:
+            terminalreporter.write_line(f"not refused: {name}", red=True)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The test cluster: the one that runs, or a new one that is taken down after the last test."""

@@ -32,6 +32,9 @@ class Decision:
     signed: tuple[bytes, str] | None = None
 
 
+_HIMSELF: dict[str, Any] = {"impersonate_user": None, "impersonate_groups": None}  # an approver is not who they may act as
+
+
 class ActionModule(Action):
     SPEC = {
         **CONNECTION,
@@ -98,7 +101,7 @@ class ActionModule(Action):
     def _cluster_user(self, options: dict[str, Any], plan: dict[str, Any], governed_by: Rules) -> dict[str, Any]:
         """Who the API server takes the approver for; nothing, said aloud, where the approver has no way to the cluster."""
         try:
-            api = connect(options)
+            api = connect({**options, **_HIMSELF}, {name: value for name, value in os.environ.items() if not name.startswith("K8S_AUTH_IMPERSONATE")})
             found = who_am_i(api)
         except AiopsError as error:
             self._display.warning(f"The cluster does not say who approves: {error.message} The operating system's user is recorded.")

@@ -102,14 +102,14 @@ def frozen(settings: Mapping[str, Any], moment: datetime) -> str:
 
 def rules_of(settings: Mapping[str, Any]) -> list[str]:
     """What a policy asks for, in words, for the approver."""
-    allowed = [*settings.get("approvers", []), *(f"group {name}" for name in settings.get("approver_groups", []))]
-    proof = settings.get("proof", PROOFS[0])
+    settings = {**DEFAULTS["medium"], **settings}
+    allowed = [*settings["approvers"], *(f"group {name}" for name in settings["approver_groups"])]
     return [
         f"decision due within {_span(settings['sla_minutes'])}, approval valid for {_span(settings['approval_minutes'])}",
         *(["four eyes: somebody else than who proposed it"] if settings["four_eyes"] else []),
-        *([_PROOF_WORDS[proof]] if proof in _PROOF_WORDS else []),
+        *([_PROOF_WORDS[settings["proof"]]] if settings["proof"] in _PROOF_WORDS else []),
         *([f"approvers: {', '.join(allowed)}"] if allowed else []),
-        *(f"frozen: {describe(window)}" for window in settings.get("freeze", [])),
+        *(f"frozen: {describe(window)}" for window in settings["freeze"]),
     ]
 
 
