@@ -145,3 +145,9 @@ def test_the_document_has_the_service_levels_of_every_class() -> None:
     text = workflow_document.render(policies, "`policy.yml`")
     assert "| decision due within (SLA) | 4 h | 60 min | 30 min |" in text and "ann\\|x" in text and "weekend" in text
     assert all(f"`{name}`" in text for name in policy.SETTINGS)
+
+
+def test_the_example_document_is_what_the_example_policy_gives() -> None:
+    examples = Path(__file__).resolve().parents[3] / "docs" / "examples"
+    policies = policy.policy(yaml.safe_load((examples / "policy.yml").read_text(encoding="utf-8")))
+    assert (examples / "approval-workflow.md").read_text(encoding="utf-8") == workflow_document.render(policies, "`policy.yml`")
