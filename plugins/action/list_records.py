@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDamaged
@@ -15,23 +16,32 @@ from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, ne
 
 
 class ActionModule(Action):
-    SPEC = {**RECORDS, "record": {"type": "str"}, "result_file": {"type": "path"}}
+    SPEC = {
+        **RECORDS,
+        "record": {"type": "str"},
+        "state": {"type": "str", "default": "all", "choices": list(listing.FILTERS)},
+        "result_file": {"type": "path"},
+    }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = open_store(options["records_dir"], options["feature"])
         result = listing.read(store, options["record"] or "")
+        everything = result["records"]
+        if not options["record"]:
+            result["records"] = listing.ordered(listing.select(everything, options["state"]))
         if options["record"]:
             record = store.load(options["record"])
             say(screen.proposal(record.proposal, record.identifier, record.digest, width()))
             say([(f"{one['time']}  {one['kind']:13}{one['actor']['user']}@{one['actor']['host']}", "") for one in record.events])
             row = report.row(store, record)
             say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
-        elif result["records"]:
-            say(screen.table(result["records"], width()))
+        elif everything:
+            say(_joined(screen.table(result["records"], width())))
+            say([(listing.summary(everything), "")])
         else:
             say([(f"There are no records in {store.path}.", "")])
         damaged = [one["id"] for one in result["records"] if one["state"] == "damaged"]
-        waiting = [one for one in result["records"] if one["state"] == "proposed" and not one["expired"]]
+        waiting = [one for one in result["records"] if one["group"] == "waiting"]
         if waiting and not options["record"]:
             say([(f"next: {waiting[0]['next']}", "bright cyan")])
         error = RecordDamaged(
@@ -44,3 +54,8 @@ class ActionModule(Action):
         if damaged:
             raise error
         return {**result, "read_at": clock.stamp(clock.now())}
+
+
+def _joined(lines: list[screen.Line]) -> list[screen.Line]:
+    """Neighbours of one colour as one text: each text is a message from Ansible's worker to its parent, and there may be thousands."""
+    return [("\n".join(text for text, _colour in group), colour) for colour, group in itertools.groupby(lines, key=lambda line: line[1])]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say, width
@@ -53,9 +54,19 @@ class ActionModule(Action):
                     (f"recorded in {nearest(store.document(record))}", ""),
                 ]
             )
-            records.append({"id": record.identifier, "digest": record.digest, "state": record.state, "phr": store.document(record)})
+            row = {"id": record.identifier, "digest": record.digest, "state": record.state, "phr": store.document(record)}
+            records.append({**row, "notice": _notice(record)})
         say(_not_evaluated(result))
         return {"records": records, "ask": ask and not self.check_mode}
+
+
+def _notice(record: Record) -> list[str]:
+    """What a message says about a proposal."""
+    plan = record.plan
+    if plan is None:
+        return []
+    lines = [f"{record.identifier}: {record.proposal['title']}", f"{plan['summary']} ({plan['risk']}, decide by {plan['expires']})"]
+    return [screen.printable(line) for line in (*lines, phr.next_command(record.events))]
 
 
 def _not_evaluated(result: dict[str, Any]) -> list[screen.Line]:

@@ -73,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 records:
-  description: One entry per proposal - id, digest, state, phr.
+  description: One entry per proposal - id, digest, state, phr, and notice, the lines of a message about it.
   returned: success
   type: list
   elements: dict

@@ -73,6 +73,15 @@ records:
     path: {description: Path of the record., type: str}
     unfinished: {description: Whether M(aiops.k8s.change) or M(aiops.k8s.validate) has something left to do., type: bool}
     next: {description: "The next command, or empty.", type: str}
+    group: {description: "V(waiting), V(unfinished), V(ended) or V(damaged).", type: str}
+    waiting_seconds: {description: "Seconds since it was proposed while it waits for a decision, else 0.", type: float}
+    sla_minutes: {description: Minutes within which a decision is due; none where no change is proposed., type: int}
+    due: {description: "When a decision is or was due, or empty.", type: str}
+    overdue_seconds: {description: Seconds that it has waited beyond that., type: float}
+    left: {description: "What is left to do with an unfinished one, or empty.", type: str}
+    expires: {description: "Until when it can be decided, or once approved, carried out; else empty.", type: str}
+    decided_after_seconds: {description: Seconds from the proposal to the decision; none without one., type: float}
+    sla_met: {description: Whether the decision came in time; none while that is open., type: bool}
 events:
   description: The verified events of O(record).
   returned: when O(record) is given

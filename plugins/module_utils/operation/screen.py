@@ -9,7 +9,7 @@ Colours are Ansible's names (utils/color.py) or "" for none; whether they are sh
 from __future__ import annotations
 
 import textwrap
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch, policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
@@ -102,7 +102,7 @@ def outcome(record: str, state: str, reason: str, document_path: str, command: s
     return lines
 
 
-def table(records: list[Mapping[str, Any]], width: int) -> list[Line]:
+def table(records: Sequence[Mapping[str, Any]], width: int) -> list[Line]:
     """The list of records, in the order given: what waits and what is unfinished, each with a heading of its own, then the others."""
     waiting = f"{'record':7}{'risk':9}{'waits':>10}  {'decision due':19}{'decide by (UTC)':17}"
     unfinished = f"{'record':7}{'state':13}{'risk':9}{'what is left':34}"
