@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
@@ -33,10 +34,10 @@ class ActionModule(Action):
         for record, row in zip(records, document["records"]):
             say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
         if options["result_file"]:
-            report.write(options["result_file"], document)
+            report.write(options["result_file"], redact_object(document))
         bad = [row for row in document["records"] if row["state"] in report.FAILED]
         message = options["error"] or "; ".join(f"record {row['id']} {row['state'].replace('_', ' ')}: {row['reason']}" for row in bad)
-        return {"failed": True, "msg": message} if message else {"document": document}
+        return {"failed": True, "msg": redact(message)[0]} if message else {"document": document}
 
 
 def _loaded(store: Directory, identifier: str, failed: bool) -> Record | None:

@@ -13,7 +13,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import c
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.objects import cluster_identity, who_am_i
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, identity, signature
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules, governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
@@ -89,14 +88,14 @@ class ActionModule(Action):
                 say([(text, "yellow")])
                 return None
             approve = parsed[0] == "approve"
-            return Decision(parsed[0], parsed[1] if approve else record.digest, "" if approve else redact(parsed[1])[0], "terminal")
+            return Decision(parsed[0], parsed[1] if approve else record.digest, "" if approve else parsed[1], "terminal")
         reason = options["reason"]
         if reason and self.task_vars.get("_raw_params"):
             raise BadInput(
                 f"reason is {reason!r}, and {self.task_vars['_raw_params']!r} was cut off: -e splits at spaces.",
                 "Write -e \"reason='two words'\".",
             )
-        return Decision(options["decision"], options["digest"], redact(reason)[0], "playbook")
+        return Decision(options["decision"], options["digest"], reason, "playbook")
 
     def _cluster_user(self, options: dict[str, Any], plan: dict[str, Any], governed_by: Rules) -> dict[str, Any]:
         """Who the API server takes the approver for; nothing, said aloud, where the approver has no way to the cluster."""

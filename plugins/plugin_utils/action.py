@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import forget
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.screen import Line
 
 _WIDEST = 100  # columns: longer lines are hard to read
@@ -38,7 +39,7 @@ class Action(ActionBase):  # type: ignore[misc]
         try:
             result = self.act(json.loads(json.dumps(options)))  # plain data: Ansible's tagged strings stay on its side
         except AiopsError as error:
-            return {"failed": True, "msg": str(error), **error.details}
+            return {"failed": True, "msg": redact(str(error))[0], **redact_object(error.details)}
         finally:
             forget()
         # the text was shown already; -vv still shows the data

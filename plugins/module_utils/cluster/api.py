@@ -12,8 +12,10 @@ from typing import Any, Iterator, Mapping
 from urllib.parse import quote, urlencode
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, library
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 
 JSON_PATCH = "application/json-patch+json"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"  # of a list: only the metadata of each item
 PAGE = 500  # objects per page of a list: 1 to 3 MB of pods
 _GO_ESCAPES = {letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 FIELD_MANAGER = "aiops.k8s"
@@ -47,10 +49,11 @@ class Api:
         body: Any = None,
         *,
         content_type: str = "application/json",
+        accept: str = "application/json",
         timeout: float = 30.0,
     ) -> Any:
         """Send one request and return the parsed JSON. Raises ApiError or Unreachable."""
-        return json.loads(self._send(method, path, query, body, content_type, "application/json", timeout))
+        return json.loads(self._send(method, path, query, body, content_type, accept, timeout))
 
     def text(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = 30.0) -> str:
         """GET something that is not JSON (logs, metrics). Bytes that are not UTF-8 are replaced."""
@@ -65,12 +68,12 @@ class Api:
                 return None
             raise
 
-    def pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        """The items of a list, read page by page, so that memory follows what the caller keeps."""
+    def pages(self, path: str, query: Mapping[str, Any] | None = None, accept: str = "application/json") -> Iterator[dict[str, Any]]:
+        """The items of a list, read page by page, so that memory follows what the caller keeps. ``accept``: another form of them, such as METADATA."""
         token = ""
         while True:
             chunk = {"limit": PAGE, **(query or {}), **({"continue": token} if token else {})}
-            answer = self.request("GET", path, chunk)
+            answer = self.request("GET", path, chunk, accept=accept)
             yield from answer.get("items") or []
             token = answer.get("metadata", {}).get("continue", "")
             if not token:
@@ -128,15 +131,15 @@ def as_go_writes(body: Any) -> bytes:
 
 def _cause(error: Exception) -> str:
     reason = getattr(error, "reason", None) or error
-    return str(reason).split(": ", 1)[-1][:200]
+    return redact(str(reason).split(": ", 1)[-1])[0][:200]  # a proxy's URL may hold a password
 
 
 def _refusal(status: int, data: bytes, request: str) -> ApiError:
     try:
         answer = json.loads(data)
-        reason, message = str(answer.get("reason") or ""), str(answer.get("message") or "")
+        reason, message = (redact(str(answer.get(key) or ""))[0] for key in ("reason", "message"))  # it may quote an object
     except (ValueError, AttributeError):
-        reason, message = "", data[:200].decode("utf-8", "replace").strip()
+        reason, message = "", redact(data[:4096].decode("utf-8", "replace").strip())[0][:200]
     fix = {
         401: (
             "The credentials are not accepted: the token or certificate may have expired. Log in again, or give another kubeconfig, context"

@@ -21,7 +21,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Ev
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, plan as plans
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact_object
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
 
 Proposal = dict[str, Any]
@@ -111,8 +111,8 @@ def _proposal(
             {"id": f"R{number}", "name": remedy.name, "summary": remedy.summary} for number, (_finding, remedy) in enumerate(candidates, 1)
         ],
         "plan": plan,
-        "no_plan_reason": "" if plan else "; ".join(dict.fromkeys(reasons)),
-        "not_chosen": [] if not plan else list(dict.fromkeys(reasons)),
+        "no_plan_reason": "" if plan else redact("; ".join(dict.fromkeys(reasons)))[0],
+        "not_chosen": [] if not plan else [redact(reason)[0] for reason in dict.fromkeys(reasons)],
     }
 
 

@@ -17,6 +17,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, patch
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
@@ -112,7 +113,7 @@ def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str,
         except (GateRefused, ApiError) as error:
             if isinstance(error, ApiError) and error.status >= 500:
                 raise  # the server does not say whether it was done, and may do it later: resume tries again
-            store.append(record, "failed", {"phase": "rollback", "reason": str(error), "applied": True})
+            store.append(record, "failed", {"phase": "rollback", "reason": redact(str(error))[0], "applied": True})
             raise
     store.append(record, "rolled_back", {"changes": undone})
     return {"changed": any(one["result"] == "undone" for one in undone), "state": record.state, "changes": undone}
@@ -185,7 +186,7 @@ def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any
             raise  # the server does not say whether it was done: resume asks the object
         if _progress(api, record, change) == "applied":
             return  # another run of this record did it meanwhile
-        store.append(record, "failed", {"phase": "apply", "reason": str(error), "applied": already})
+        store.append(record, "failed", {"phase": "apply", "reason": redact(str(error))[0], "applied": already})
         raise
 
 
@@ -239,7 +240,7 @@ def _finish(api: Api, store: Directory, record: Record, plan: dict[str, Any], re
 
 def _refused(store: Directory, record: Record, reason: str, check_mode: bool, applied: bool, for_now: bool = False) -> AiopsError:
     """The error to raise. A record that was approved stays so; one that was begun has failed, unless trying again may help."""
-    begun = record.state == "executing"
+    begun, reason = record.state == "executing", redact(reason)[0]
     if not check_mode and begun and not for_now:
         store.append(record, "failed", {"phase": "apply", "reason": reason, "applied": applied})
     elif not check_mode:

@@ -14,6 +14,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT, digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import shown
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
@@ -43,6 +44,8 @@ def require_open(record: Record, decision: str, prefix: str, reason: str, now: d
     _require_digest(record, prefix)
     if decision == "reject" and not reason.strip():
         raise BadInput("reason is empty.", "Say why the change is rejected: -e \"reason='...'\"")
+    if redact(reason)[1]:
+        raise BadInput("reason seems to hold a secret.", "Say it without the value: it becomes part of the record.")
     if clock.seconds_between(clock.stamp(now), plan["created"]) > _SKEW:
         raise GateRefused(
             f"This machine's clock says {clock.stamp(now)}, which is before the proposal at {plan['created']}.", "Set the clock right."

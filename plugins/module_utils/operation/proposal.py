@@ -10,7 +10,7 @@ from typing import Any, Mapping
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.identity import requester
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import seal, validate
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 
 
 # what the approver is shown beside the plan; the plan names the digest of it
@@ -38,16 +38,20 @@ def payload(
         "cluster": result["cluster"],
         "observed_as": result["user"],
         "findings": [_redacted(finding) for finding in proposal["findings"]],
-        "evidence": proposal["evidence"],
-        "remedies": proposal["remedies"],
-        "opinions": opinions,
+        "evidence": redact_object(proposal["evidence"]),
+        "remedies": redact_object(proposal["remedies"]),
+        # a prompt was redacted before it was sent, and its digest is on record beside it
+        "opinions": [{**redact_object(one), **({"prompt": one["prompt"]} if "prompt" in one else {})} for one in opinions],
         "no_plan_reason": redact(proposal["no_plan_reason"])[0],
-        "not_chosen": proposal.get("not_chosen", []),
-        "coverage": result["coverage"],
+        "not_chosen": redact_object(proposal.get("not_chosen", [])),
+        "coverage": redact_object(result["coverage"]),
         "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
     }
     if not proposal["plan"]:
         return {**document, "plan": None, "digest": ""}
+    if redact_object(proposal["plan"]) != proposal["plan"]:
+        reason = "the change itself holds what looks like a secret, which must not get into a record; a person has to make it"
+        return {**document, "plan": None, "digest": "", "no_plan_reason": reason}
     plan = validate(seal(proposal["plan"], policies, requester(result["user"]), shown(document)))
     return {**document, "plan": plan, "digest": digest(plan)}
 
