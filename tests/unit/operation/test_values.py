@@ -162,7 +162,7 @@ def test_later_and_between() -> None:
         (3600, "60 min"),
         (5399, "1 h 30 min"),
         (7500, "2 h 5 min"),
-        (90000, "25 h 0 min"),
+        (90000, "25 h"),
     ],
 )
 def test_span(seconds: float, text: str) -> None:
