@@ -9,7 +9,7 @@ COPY := $(CURDIR)/.build/real/ansible_collections/aiops/k8s
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(DEV)
 
-.PHONY: help setup demo test unit lint sanity molecule bench cluster-up cluster-down cluster-status build copy clean
+.PHONY: help setup demo test attack unit lint sanity molecule bench cluster-up cluster-down cluster-status build copy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ demo: setup ## cluster, two failing workloads, diagnosis, approval, fix, PHR (KE
 
 test: setup copy ## every test: unit, lint, types, sanity, Molecule and integration on the real cluster
 	@$(BIN)/python -m pytest
+
+attack: setup ## the attack suite on the real cluster: what was tried, what was refused
+	@$(BIN)/python -m pytest -q --durations=0 --durations-min=1000 -m attack tests/integration
 
 unit: setup ## unit tests only
 	@$(BIN)/python -m pytest tests/unit
