@@ -9,7 +9,6 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
@@ -18,7 +17,7 @@ class ActionModule(Action):
     SPEC = {**CONNECTION, **EXECUTOR, **RECORD, "direction": {"type": "str", "choices": ["apply", "invert"], "default": "apply"}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         _reader, executor = connections(options)
         with store.claimed(options["record"]) as record:
             if options["direction"] == "apply":

@@ -11,7 +11,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -28,7 +27,7 @@ class ActionModule(Action):
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         records = [record for one in options["records"] if (record := _loaded(store, one, bool(options["error"])))]
         document = report.result(options["workflow"], options["result"], options["opinions"], store, records, options["error"])
         for record, row in zip(records, document["records"]):

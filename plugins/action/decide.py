@@ -15,7 +15,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, identity, signature
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules, governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, RECORD
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say
 
@@ -53,7 +52,7 @@ class ActionModule(Action):
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         record = store.load(options["record"])
         governed_by = governing(store)
         taken = self._taken(options, record)

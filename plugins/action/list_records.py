@@ -10,7 +10,6 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDamaged
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, report, screen
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -24,7 +23,7 @@ class ActionModule(Action):
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         result = listing.read(store, options["record"] or "")
         everything = result["records"]
         if not options["record"]:

@@ -11,7 +11,6 @@ from typing import Any
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import screen, workflow_document
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import POLICY_FILE, governing
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -20,7 +19,7 @@ class ActionModule(Action):
     SPEC = {**RECORDS, "policy": {"type": "dict", "default": {}}, "document_file": {"type": "path"}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        rules = governing(open_store(options["records_dir"], options["feature"]))
+        rules = governing(self.records(options))
         policies = rules.for_proposals(options["policy"])
         source = f"`{POLICY_FILE}`" if rules.policies else "the shipped defaults"
         source += " and the option `policy`" if options["policy"] else ""

@@ -9,7 +9,6 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import gate, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import undo_needed
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORD
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, person_present, say, width
 
@@ -18,7 +17,7 @@ class ActionModule(Action):
     SPEC = {**RECORD, "show": {"type": "bool", "default": True}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         record = store.load(options["record"])
         if record.plan is not None:
             gate.require_plan(record)

@@ -11,7 +11,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, re
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say, width
 
@@ -36,7 +35,7 @@ class ActionModule(Action):
         if not result["proposals"]:
             say([(f"No failing workload among {result['pods_seen']} pods: nothing to propose.", "green"), *_not_evaluated(result)])
             return {"records": [], "ask": False}
-        store, records = open_store(options["records_dir"], options["feature"]), []
+        store, records = self.records(options), []
         policies = governing(store).for_proposals(options["policy"])
         for number, proposal in enumerate(result["proposals"]):
             opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")) == str(number)]

@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.notification import reminder
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import listing
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
@@ -20,7 +19,7 @@ class ActionModule(Action):
     SPEC = {**RECORDS, "only": {"type": "str", "default": "overdue", "choices": list(reminder.ONLY)}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         place = os.path.abspath(os.path.expanduser(options["records_dir"]))
         rows = listing.read(store)["records"]
         told = reminder.compose(

@@ -9,7 +9,6 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import report
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.screen import Line, printable
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, say
 
@@ -24,7 +23,7 @@ class ActionModule(Action):
     }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        store = open_store(options["records_dir"], options["feature"])
+        store = self.records(options)
         found, sent = options["reminder"], options["notifications"]
         damaged = found.get("damaged") or []
         error = options["error"] or (

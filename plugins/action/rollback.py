@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import rollback
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
@@ -17,6 +16,6 @@ class ActionModule(Action):
     SPEC = {**CONNECTION, **EXECUTOR, **RECORD, "reason": {"type": "str", "default": ""}}
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
-        record = open_store(options["records_dir"], options["feature"]).load(options["record"])
+        record = self.records(options).load(options["record"])
         reader, executor = connections(options)
         return rollback.propose(reader(), executor(), record, options["reason"])

@@ -30,6 +30,10 @@ options:
     description: Render the PHRs again from their records and write those that differ.
     type: bool
     default: false
+  refresh:
+    description: Render the PHRs that do not name the newest event of their record, as after a run that was killed. Cheaper than O(render).
+    type: bool
+    default: false
 requirements:
   - python >= 3.11
   - PyYAML
@@ -89,7 +93,7 @@ events:
   elements: dict
 rendered:
   description: Paths of the PHRs that were written.
-  returned: when O(render) is true
+  returned: when O(render) or O(refresh) is true
   type: list
   elements: str
 """

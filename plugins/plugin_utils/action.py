@@ -17,6 +17,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import f
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.screen import Line
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 
 _WIDEST = 100  # columns: longer lines are hard to read
 _RUNNERS = ("AWX_ISOLATED_DATA_DIR", "AWX_PRIVATE_DATA_DIR", "RUNNER_OMIT_EVENTS", "JOB_ID", "TOWER_HOST")
@@ -30,6 +32,7 @@ class Action(ActionBase):  # type: ignore[misc]
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _requires_connection = False
+    store: Directory | None = None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
@@ -42,8 +45,15 @@ class Action(ActionBase):  # type: ignore[misc]
             return {"failed": True, "msg": redact(str(error))[0], **redact_object(error.details)}
         finally:
             forget()
+            for sentence in dict.fromkeys(self.store.warnings if self.store else ()):
+                self._display.warning(sentence)
         # the text was shown already; -vv still shows the data
         return {"changed": False, "_ansible_verbose_override": Display().verbosity < 2, **result}
+
+    def records(self, options: Mapping[str, Any]) -> Directory:
+        """The store of the options records_dir and feature. What it has to say to the user is shown when the task ends."""
+        self.store = open_store(options["records_dir"], options["feature"])
+        return self.store
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         """Do the work and return the result. Raises AiopsError."""

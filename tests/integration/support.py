@@ -21,6 +21,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import NOTES
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "docs" / "reference" / "result.schema.json"
@@ -175,7 +176,7 @@ def events(path: Path) -> list[dict[str, Any]]:
 
 
 def state(record: Sequence[Mapping[str, Any]]) -> str:
-    return next((str(one["kind"]) for one in reversed(record) if one["kind"] not in ("refused", "resumed")), "")
+    return next((str(one["kind"]) for one in reversed(record) if one["kind"] not in NOTES), "")
 
 
 def digest(record: Sequence[Mapping[str, Any]]) -> str:

@@ -19,6 +19,7 @@ METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"  #
 PAGE = 500  # objects per page of a list: 1 to 3 MB of pods
 _GO_ESCAPES = {letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 FIELD_MANAGER = "aiops.k8s"
+_BUSY = 429
 
 
 class Unreachable(AiopsError):
@@ -31,6 +32,11 @@ class ApiError(AiopsError):
     def __init__(self, status: int, reason: str, message: str, request: str, fix: str = "") -> None:
         super().__init__(f"The API server refused {request}: {status} {reason}: {message}", fix)
         self.status, self.reason, self.text = status, reason, message
+
+    @property
+    def for_now(self) -> bool:
+        """Whether the same request may be answered otherwise later: the server failed, or was too busy to look at it."""
+        return self.status >= 500 or self.status == _BUSY
 
 
 class Api:

@@ -24,12 +24,12 @@ KINDS: dict[str, tuple[str, str | None, str, str]] = {
 def observe(api: Api, subject: Mapping[str, str]) -> State:
     """The state of a workload:
 
-    exists, uid, settled (the controller has seen the last change), wanted, updated, available,
+    exists, uid, annotations{}, settled (the controller has seen the last change), wanted, updated, available,
     pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
     """
     live = objects.read(api, {"apiVersion": KINDS[subject["kind"]][0], **subject})
     if live is None:
-        return {"exists": False, "uid": "", "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
+        return {"exists": False, "uid": "", "annotations": {}, "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
     namespace, selector = live["metadata"]["namespace"], _selector(live["spec"]["selector"])
     listed = list(api.pages(f"/api/v1/namespaces/{segment(namespace)}/pods", {"labelSelector": selector}))
     return summarize(live, listed, _revision(api, live, selector))
@@ -43,6 +43,7 @@ def summarize(live: Mapping[str, Any], pods: list[dict[str, Any]], revision: str
     return {
         "exists": True,
         "uid": live["metadata"]["uid"],
+        "annotations": live["metadata"].get("annotations") or {},
         "settled": status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0),
         "wanted": status.get(wanted_key, 0) if wanted_key else spec.get("replicas", 1),
         "updated": status.get(updated_key, 0),

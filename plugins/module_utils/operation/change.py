@@ -111,7 +111,7 @@ def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str,
         try:
             undone.append({"id": change["id"], "result": _undo(api, record, change)})
         except (GateRefused, ApiError) as error:
-            if isinstance(error, ApiError) and error.status >= 500:
+            if isinstance(error, ApiError) and error.for_now:
                 raise  # the server does not say whether it was done, and may do it later: resume tries again
             store.append(record, "failed", {"phase": "rollback", "reason": redact(str(error))[0], "applied": True})
             raise
@@ -158,7 +158,7 @@ def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any]
         prepared, missing = prepare(api, change, live or {})
     except ApiError as error:
         reason = f"the dry run of {change['id']} failed: {error.text or error.reason}"
-        raise _refused(store, record, reason, check_mode, applied, for_now=error.status >= 500) from error
+        raise _refused(store, record, reason, check_mode, applied, for_now=error.for_now) from error
     if missing:
         raise GateRefused(
             f"Record {record.identifier} cannot be carried out: {missing}.", "Give the executor's credentials (option executor)."
@@ -182,7 +182,7 @@ def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any
                 api, record, change, change["patch"], f"aiops.k8s {mark(record)}: {record.plan['summary'] if record.plan else ''}"
             )
     except (ApiError, GateRefused) as error:
-        if isinstance(error, ApiError) and error.status >= 500:
+        if isinstance(error, ApiError) and error.for_now:
             raise  # the server does not say whether it was done: resume asks the object
         if _progress(api, record, change) == "applied":
             return  # another run of this record did it meanwhile

@@ -78,7 +78,7 @@ def decide(
 
 def approval_expires(governed_by: Rules, plan: Mapping[str, Any], decided: str) -> str:
     """Until when an approval given at that moment may be carried out, under every policy that counts."""
-    return min(plan["expires"], *(clock.later(decided, minutes=one["approval_minutes"]) for one in governed_by.of(plan)))
+    return min(str(plan["expires"]), *(clock.later(decided, minutes=one["approval_minutes"]) for one in governed_by.of(plan)))
 
 
 def require_plan(record: Record) -> dict[str, Any]:

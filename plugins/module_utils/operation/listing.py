@@ -20,6 +20,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import D
 Entry = dict[str, Any]
 GROUPS = ("waiting", "unfinished", "damaged", "ended")  # in the order in which they are shown
 _EXPIRED = "expired"
+_FRONT_MATTER = 16384  # characters
 _UNFINISHED = ("approved", "executing", "executed", "validated", "rolling_back")  # a decision was made, and something is left to do
 _DECISIONS = ("approved", "rejected")
 
@@ -41,6 +42,21 @@ def read(store: Directory, identifier: str = "", only: list[str] | None = None) 
         record = store.load(identifier)
         return {"records": [entry(store, record, now)], "events": record.events}
     return {"records": [_readable(store, one, now) for one in store.identifiers() if only is None or one in only]}
+
+
+def refresh(store: Directory, only: list[str]) -> list[str]:
+    """Write the PHRs that do not name the newest event of their record: a run died in between. Returns their paths."""
+    written = []
+    for identifier in only:
+        record = store.load(identifier)
+        try:
+            with open(store.document(record), encoding="utf-8") as file:
+                lags = f"head: {record.events[-1]['hash']}\n" not in file.read(_FRONT_MATTER)
+        except (OSError, UnicodeDecodeError):
+            lags = True
+        if lags:
+            written.append(store.publish(record))
+    return written
 
 
 def select(records: list[Entry], wanted: str) -> list[Entry]:

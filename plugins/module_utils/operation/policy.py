@@ -192,6 +192,6 @@ def _end_of(window: Mapping[str, Any], moment: datetime) -> datetime | None:
     if "from" in window:
         start, end = clock.parse(window["from"]), clock.parse(window["until"])
         return end if start <= moment < end else None
-    begun = _rule(window).before(moment, inc=True)
+    begun: datetime | None = _rule(window).before(moment, inc=True)
     end = begun + timedelta(hours=window["hours"]) if begun else None
     return end if end and moment < end else None

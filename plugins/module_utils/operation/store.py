@@ -4,8 +4,12 @@
 """The directory store: one append-only JSON Lines file per operation, ``NNNN.jsonl``, beside its rendered PHR.
 
 Ids are claimed by creating the file exclusively with its first event inside; appends are locked, flushed and fsynced before
-the effect they announce; documents are written beside and renamed. A line without its newline is an append that was cut off
-by a crash: its effect never began, so it is left out on reading and removed by the next append.
+the effect they announce. A line without its newline is an append that was cut off by a crash: its effect never began, so it is left out
+on reading and removed by the next append. An append that fails (full disk) leaves the record as before and raises StoreFailed.
+
+The PHR is rendered before the event is written, and put in its place after it. From the moment the event is on disk it stands: a
+PHR that cannot be written then is no error but a sentence in ``Record.warnings``, and the next event of the record, or
+``record_info`` with ``render``, writes it. How files are opened, and which are refused, is in chain_files.py.
 """
 
 from __future__ import annotations
@@ -19,21 +23,25 @@ from dataclasses import dataclass, field
 from typing import Any, Iterator
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused, NotFound, RecordDamaged, StoreFailed
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, record as chain
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import chain_files as files, phr, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event
 
 _RECORD_FILE = re.compile(r"^([0-9]{4,})\.jsonl\Z")
+_LEFTOVER = re.compile(r"^[0-9]{4,}[-.].*\.[0-9]+\.(new|part)\Z")  # of killed processes of the first version
 _NUMBER = re.compile(r"^[0-9]{1,9}\Z")
 _FEATURE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_NEW, _PART, _LOCK = ".record.new", ".document.part", ".lock"
+_FOREIGN = "Give a directory that you may write with -e records_dir=DIR; without a record nothing is proposed or changed."
 
 
 @dataclass
 class Record:
-    """One operation as it stands on disk. ``events`` is a verified chain."""
+    """One operation as it stands on disk. ``events`` is a verified chain; ``warnings`` are sentences for the user about the last write."""
 
     identifier: str
     path: str
     events: list[Event] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list, compare=False)
 
     @property
     def state(self) -> str:
@@ -53,7 +61,10 @@ class Record:
 
 
 class Directory:
-    """The records of one feature. Errors: BadInput (names), NotFound, RecordDamaged, StoreFailed (disk, permissions)."""
+    """The records of one feature. Errors: BadInput (names), NotFound, RecordDamaged, StoreFailed (disk, permissions).
+
+    ``warnings``: sentences for the user about what was read and written.
+    """
 
     def __init__(self, records_dir: str, feature: str) -> None:
         if not _FEATURE.match(feature):
@@ -62,18 +73,12 @@ class Directory:
             )
         self.feature = feature
         self.path = os.path.join(os.path.abspath(os.path.expanduser(records_dir)), feature)
+        self.warnings: list[str] = []
+        self._held: int | None = None  # the folder's descriptor while this object holds the lock
 
     def identifiers(self) -> list[str]:
         """Ids in their order; empty where the directory does not exist yet."""
-        try:
-            names = os.listdir(self.path)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreFailed(
-                f"records_dir {self.path} cannot be read: {error.strerror}.", "Give a directory that you may read with records_dir."
-            ) from error
-        return sorted((match.group(1) for match in map(_RECORD_FILE.match, names) if match), key=int)
+        return self._identifiers(self._names())
 
     def file(self, identifier: str) -> str:
         return os.path.join(self.path, f"{identifier}.jsonl")
@@ -83,8 +88,8 @@ class Directory:
         identifier = self._normal(identifier)
         path = self.file(identifier)
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            with files.folder(self.path) as directory:
+                data = files.content(directory, path)
         except FileNotFoundError:
             known = self.identifiers()
             raise NotFound(
@@ -92,15 +97,8 @@ class Directory:
                 f"Known: {', '.join(known[-5:]) or 'none'}. Check the options record, records_dir and feature.",
             ) from None
         except OSError as error:
-            raise StoreFailed(f"Record {path} cannot be read: {error.strerror}.") from error
-        events = _parse(data, identifier)
-        chain.verify(events, identifier)
-        if events[0]["payload"].get("id") != identifier or events[0]["payload"].get("feature") != self.feature:
-            raise RecordDamaged(
-                f"Record {path} says it is {events[0]['payload'].get('feature')}/{events[0]['payload'].get('id')}: it was copied from"
-                " elsewhere."
-            )
-        return Record(identifier, path, events)
+            raise StoreFailed(f"Record {path} cannot be read: {error.strerror}.", "Give yourself the right to read it.") from error
+        return Record(identifier, path, self._verified(data, identifier))
 
     @contextmanager
     def claimed(self, identifier: Any) -> Iterator[Record]:
@@ -110,55 +108,59 @@ class Directory:
         """
         path = self.load(identifier).path
         try:
-            file = open(path, "r+b")
+            with files.folder(self.path) as directory:
+                descriptor = files.opened(directory, path, os.O_RDWR)
         except OSError as error:
             raise StoreFailed(f"Record {path} cannot be written: {error.strerror}.") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise GateRefused(
-                    f"Record {self._normal(identifier)} is being carried out by another run right now.",
-                    "Wait until it has ended; the playbook aiops.k8s.records shows how far it is.",
-                ) from None
+        with os.fdopen(descriptor, "r+b") as file:
+            self._claim(file.fileno(), identifier)
             yield self.load(identifier)
 
     def create(self, payload: dict[str, Any]) -> Record:
         """Claim the next id and write the first event, ``proposed``. The payload gets id, feature and the previous record's head."""
-        with self._locked():
-            known = self.identifiers()
+        with self._locked() as directory:
+            names = self._names()
+            known = self._identifiers(names)
             number = int(known[-1]) + 1 if known else 1
-            previous = {"id": known[-1], "head": _head(self.file(known[-1]))} if known else None
+            previous = {"id": known[-1], "head": self._head(directory, known[-1])} if known else None
             while True:
                 identifier = f"{number:04d}"
                 body = {**payload, "feature": self.feature, "id": identifier, "previous_record": previous}
                 first = _as_read(chain.event([], "proposed", body, chain.actor()))
-                if self._claim(self.file(identifier), _line(first)):
-                    record = Record(identifier, self.file(identifier), [first])
-                    self.publish(record)
-                    return record
-                number += 1
+                record = Record(identifier, self.file(identifier), [first])
+                document = phr.render(record.events).encode()
+                try:
+                    for name in filter(_LEFTOVER.match, names):
+                        files.discard(directory, name)
+                    files.claim(directory, record.path, chain.line(first), _NEW)
+                except FileExistsError:
+                    number += 1  # a writer without the lock took it
+                    continue
+                except OSError as error:
+                    raise StoreFailed(
+                        f"The record {record.path} could not be written: {error.strerror}. Nothing was proposed.", files.fix(error)
+                    ) from error
+                self._put_document(directory, record, document)
+                return record
 
     def append(self, record: Record, kind: str, payload: dict[str, Any], moment: str | None = None) -> Event:
         """Write the next event and have it on disk before returning. The file decides: it is read again under the lock."""
-        with self._locked():
-            current = self.load(record.identifier)
+        with self._locked() as directory:
+            current = Directory.load(self, record.identifier)
             if [one["hash"] for one in current.events] != [one["hash"] for one in record.events]:
                 record.events = current.events  # somebody else went on; the state machine judges below
             new = _as_read(chain.event(current.events, kind, payload, chain.actor(), moment))
+            events = [*current.events, new]
+            document = phr.render(events).encode()
             try:
-                with open(record.path, "r+b") as file:
-                    file.seek(_complete_length(record.path))
-                    file.truncate()
-                    file.write(_line(new))
-                    file.flush()
-                    os.fsync(file.fileno())
+                files.extend(directory, record.path, chain.line(new))
             except OSError as error:
                 raise StoreFailed(
-                    f"The event {kind} could not be written to {record.path}: {error.strerror}. What it would have allowed was not done."
+                    f"The event {kind} could not be written to {record.path}: {error.strerror}. What it would have allowed was not done.",
+                    files.fix(error),
                 ) from error
-            record.events = [*current.events, new]
-            self.publish(record)
+            record.events = events
+            self._put_document(directory, record, document)
         return new
 
     def document(self, record: Record) -> str:
@@ -166,38 +168,107 @@ class Directory:
         return os.path.join(self.path, phr.file_name(record.events))
 
     def publish(self, record: Record) -> str:
-        """Render the PHR beside the record, whole or not at all. Returns its path."""
+        """Render the PHR beside the record, whole or not at all. Returns its path. Raises StoreFailed."""
         path = self.document(record)
-        _write_whole(path, phr.render(record.events).encode())
+        with self._locked() as directory:
+            try:
+                files.place(directory, path, phr.render(record.events).encode(), _PART)
+            except OSError as error:
+                raise StoreFailed(f"{path} could not be written: {error.strerror}.", files.fix(error)) from error
         return path
 
-    def _claim(self, path: str, data: bytes) -> bool:
-        temporary = f"{path}.{os.getpid()}.new"
-        _write_whole(temporary, data)
+    def _put_document(self, directory: int, record: Record, document: bytes) -> None:
+        """After its event is on disk: what goes wrong now cannot undo the event, and must not look as if it did."""
+        record.warnings = []
+        path = self.document(record)
         try:
-            os.link(temporary, path)  # exclusive like O_EXCL, and the file is never seen empty
-        except FileExistsError:
-            return False
+            files.place(directory, path, document, _PART)
         except OSError as error:
-            raise StoreFailed(f"The record {path} could not be created: {error.strerror}. Nothing was proposed.") from error
-        finally:
-            os.unlink(temporary)
-        _sync_directory(self.path)
-        return True
+            record.warnings.append(
+                f"The event is recorded, but the PHR {path} could not be written: {error.strerror}. {files.fix(error)} The next event"
+                " writes it, or: ansible localhost -m aiops.k8s.record_info -a render=true"
+            )
+            self.warnings += record.warnings
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _verified(self, data: bytes, identifier: str) -> list[Event]:
+        events = chain.read(data, identifier)
+        first = events[0]["payload"]
+        if first.get("id") != identifier or first.get("feature") != self.feature:
+            raise RecordDamaged(
+                f"Record {self.file(identifier)} says it is {first.get('feature')}/{first.get('id')}: it was copied from elsewhere.",
+                "Move it back, or remove the copy.",
+            )
+        return events
+
+    def _names(self) -> list[str]:
         try:
-            os.makedirs(self.path, exist_ok=True)
-            lock = open(os.path.join(self.path, ".lock"), "a", encoding="ascii")
+            with files.folder(self.path) as directory:
+                return os.listdir(directory)
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise StoreFailed(
-                f"records_dir {self.path} cannot be written: {error.strerror}.",
-                "Give a directory that you may write with -e records_dir=DIR; without a record nothing is proposed or changed.",
+                f"records_dir {self.path} cannot be read: {error.strerror}.", "Give a directory that you may read with records_dir."
             ) from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+
+    def _identifiers(self, names: list[str]) -> list[str]:
+        return sorted((match.group(1) for match in map(_RECORD_FILE.match, names) if match), key=int)
+
+    def _head(self, directory: int, identifier: str) -> str:
+        try:
+            *_before, last, _torn = files.content(directory, self.file(identifier)).split(b"\n")  # a torn line follows the last newline
+            return str(json.loads(last)["hash"])
+        except (OSError, RecordDamaged, ValueError, KeyError, TypeError, RecursionError):
+            return "unreadable"  # the damage is the other record's and compliance reports it there
+
+    def _claim(self, descriptor: int, identifier: Any) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GateRefused(
+                f"Record {self._normal(identifier)} is being carried out by another run right now.",
+                "Wait until it has ended; the playbook aiops.k8s.records shows how far it is.",
+            ) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The folder's descriptor, under the lock; within a lock that this object holds it is the same one."""
+        if self._held is not None:
+            yield self._held
+            return
+        with self._exclusive() as self._held:
+            try:
+                yield self._held
+            finally:
+                self._held = None
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[int]:
+        with self._writable() as directory:
+            lock_path = os.path.join(self.path, _LOCK)
+            try:
+                lock = files.opened(directory, lock_path, os.O_RDONLY | os.O_CREAT)
+            except RecordDamaged as error:
+                raise StoreFailed(f"The lock cannot be used: {error.message}", f"Remove it: rm {lock_path}") from error
+            except OSError as error:
+                raise StoreFailed(f"records_dir {self.path} cannot be written: {error.strerror}.", _FOREIGN) from error
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield directory
+            finally:
+                os.close(lock)
+
+    @contextmanager
+    def _writable(self) -> Iterator[int]:
+        """The folder's descriptor; it is created where it is missing."""
+        try:
+            os.makedirs(self.path, mode=0o775, exist_ok=True)
+        except FileExistsError as error:
+            raise StoreFailed(f"records_dir {self.path} cannot be written: Not a directory.", _FOREIGN) from error
+        except OSError as error:
+            raise StoreFailed(f"records_dir {self.path} cannot be written: {error.strerror}.", _FOREIGN) from error
+        with files.folder(self.path) as directory:
+            yield directory
 
     def _normal(self, identifier: Any) -> str:
         text = str(identifier).strip()
@@ -206,64 +277,6 @@ class Directory:
         return f"{int(text):04d}"
 
 
-def _parse(data: bytes, identifier: str) -> list[Event]:
-    events: list[Event] = []
-    for position, line in enumerate(data[: data.rfind(b"\n") + 1].splitlines(), start=1):
-        try:
-            one = json.loads(line)
-        except ValueError:
-            one = None
-        if not isinstance(one, dict):
-            raise RecordDamaged(
-                f"Record {identifier} is damaged at line {position}: it is not a JSON object.", "Restore the file from a backup."
-            )
-        events.append(one)
-    return events
-
-
-def _line(one: Event) -> bytes:
-    return json.dumps(one, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
 def _as_read(one: Event) -> Event:
     """The event as it will be read: a PHR rendered now and one rendered from the file must not differ in the order of keys."""
-    return json.loads(_line(one))  # type: ignore[no-any-return]
-
-
-def _head(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            *_before, last, _torn = file.read().split(b"\n")  # what follows the last newline is an append that was cut off
-        return str(json.loads(last)["hash"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "unreadable"  # the damage is the other record's and compliance reports it there
-
-
-def _complete_length(path: str) -> int:
-    with open(path, "rb") as file:
-        return file.read().rfind(b"\n") + 1
-
-
-def _write_whole(path: str, data: bytes) -> None:
-    temporary = f"{path}.{os.getpid()}.part"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise StoreFailed(
-            f"{path} could not be written: {error.strerror}.", "Free the disk or give another directory with records_dir."
-        ) from error
-    _sync_directory(os.path.dirname(path))
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return json.loads(chain.line(one))  # type: ignore[no-any-return]

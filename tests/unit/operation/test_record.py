@@ -109,6 +109,7 @@ ALLOWED = [
     ("executed", "validated"),
     ("executed", "failed"),
     ("executed", "rolling_back"),
+    ("executed", "closed"),
     ("validated", "closed"),
     ("validated", "failed"),
     ("validated", "rolling_back"),

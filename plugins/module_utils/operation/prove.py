@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, aiops.k8s contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Proves a change: looks at the workload until its checks are decided, then watches it; writes what it saw into the record.
+
+Every function goes on from what the record says, so that one that was killed is simply called again. ``wanted`` are the
+checks of a plan (checks.py), ``api`` the reader's connection. Times are seconds. Raises GateRefused (the record is in
+another state), StoreFailed (the event could not be written), and the API's own error where patience ran out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping
+
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, Unreachable
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.workload import State, observe
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
+
+Show = Callable[[float, str, str], None]  # (seconds, what is seen, what the seconds count)
+_FOLLOWS = {"checks": "executed", "watch": "validated"}
+_BUSY = 429  # as with 5xx, the server says nothing about the workload: ask again
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the workload is looked at, and how long an API server that is away is waited for."""
+
+    poll: float = 1.0  # between observations while a change is proven
+    watch_poll: float = 10.0  # between observations while it is watched
+    heartbeat: float = 15.0  # progress is shown after this time although nothing changed
+    watch_heartbeat: float = 300.0
+    patience: float = 60.0
+
+
+USUAL = Pace()
+
+
+def require_state(record: Record, phase: str) -> None:
+    """Raises GateRefused when a record is not where this phase (checks, watch) begins."""
+    if record.state != _FOLLOWS[phase]:
+        raise GateRefused(f"Record {record.identifier} is {record.state}; the phase {phase} follows {_FOLLOWS[phase]}.")
+
+
+def prove(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any]], show: Show, pace: Pace = USUAL) -> None:
+    """Look until the checks have passed or one has failed, and write ``validated`` or ``failed``."""
+    require_state(record, "checks")
+    started = _payload(record, "executed")["applied"]
+    progress, shown = checks.Progress(), Ticker(show, pace.heartbeat)
+    while True:
+        state = _observed(api, wanted[0]["object"], shown, pace)
+        if _taken_over(store, record, state):
+            return
+        elapsed = clock.seconds_between(started, clock.stamp(clock.now()))
+        progress = checks.validate(progress, wanted, state, elapsed)
+        shown.tick(elapsed, checks.summary(state))
+        if progress.verdict != "pending":
+            break
+        time.sleep(pace.poll)
+    seen = {"met": progress.met, "state": checks.summary(state)}
+    if progress.verdict == "failed":
+        store.append(record, "failed", {"phase": "validate", "reason": progress.reason, "applied": True, **seen})
+        return
+    held = next(check for check in wanted if check["type"] == "watch")["hold_seconds"]
+    until = clock.later(clock.stamp(clock.now()), seconds=held)
+    store.append(record, "validated", {**seen, "seconds": round(elapsed, 1), "baseline": checks.restarts(state), "watch_until": until})
+
+
+def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any]], wait: bool, show: Show, pace: Pace = USUAL) -> str:
+    """Look until the watch is over or the workload has failed, and write ``closed`` or ``failed``; once only without ``wait``.
+
+    Returns what was seen last, as a sentence without its end.
+    """
+    require_state(record, "watch")
+    baseline, until = _payload(record, "validated")["baseline"], _payload(record, "validated")["watch_until"]
+    unavailable_since: float | None = None
+    shown = Ticker(show, pace.watch_heartbeat)
+    while True:
+        state = _observed(api, wanted[0]["object"], shown, pace)
+        if _taken_over(store, record, state):
+            return checks.summary(state)
+        seen, left = checks.summary(state), clock.seconds_between(clock.stamp(clock.now()), until)
+        unavailable_since = None if checks.is_available(state) else unavailable_since or time.monotonic()
+        fault = checks.watch(baseline, state, time.monotonic() - unavailable_since if unavailable_since else 0.0)
+        if fault:
+            store.append(record, "failed", {"phase": "watch", "reason": fault, "applied": True, "state": seen})
+            return seen
+        if left <= 0 and unavailable_since is None:
+            watched = clock.seconds_between((last(record.events, "validated") or {})["time"], clock.stamp(clock.now()))
+            store.append(record, "closed", {"reason": f"watched for {clock.span(watched)}: {seen}", "watched_seconds": round(watched, 1)})
+            return seen
+        if not wait:
+            return seen
+        shown.tick(max(left, 0.0), seen, "left of the watch")
+        time.sleep(min(pace.watch_poll, max(left, pace.poll)))
+
+
+def _taken_over(store: Directory, record: Record, state: Mapping[str, Any]) -> bool:
+    """Whether a later operation has changed the workload, a rollback above all: what it looks like now proves nothing of this one."""
+    other, theirs = patch.mark_of({"metadata": {"annotations": state.get("annotations")}})
+    if not theirs or theirs == record.digest or not _carried_out(store, other, theirs):
+        return False
+    store.append(record, "closed", {"reason": f"record {other} has changed the workload since; whether this change worked is no longer looked at"})
+    return True
+
+
+def _carried_out(store: Directory, mark: str, digest: str) -> bool:
+    """Whether a record of this store did what a mark says; anybody may annotate an object."""
+    feature, _slash, identifier = mark.rpartition("/")
+    try:
+        found = open_store(os.path.dirname(store.path), feature).load(identifier)
+    except AiopsError:
+        return False
+    return found.digest == digest and last(found.events, "executed") is not None
+
+
+class Ticker:
+    """Shows progress when it changes, and as a heartbeat when it does not."""
+
+    def __init__(self, show: Show, heartbeat: float) -> None:
+        self.show, self.heartbeat, self.text, self.at = show, heartbeat, "", 0.0
+
+    def tick(self, seconds: float, text: str, what: str = "after the change") -> None:
+        if text != self.text or time.monotonic() - self.at >= self.heartbeat:
+            self.show(seconds, text, what)
+            self.text, self.at = text, time.monotonic()
+
+
+def _observed(api: Api, subject: Mapping[str, str], shown: Ticker, pace: Pace) -> State:
+    """An observation; an API server that is away for a while is waited for, since nothing is known to have failed."""
+    begun = time.monotonic()
+    while True:
+        try:
+            return observe(api, subject)
+        except (Unreachable, ApiError) as error:
+            away = isinstance(error, Unreachable) or error.status >= 500 or error.status == _BUSY
+            waited = time.monotonic() - begun
+            if not away or waited > pace.patience:
+                raise
+            shown.tick(waited, "the API server does not answer, trying again", "of waiting")
+            time.sleep(pace.poll)
+
+
+def _payload(record: Record, kind: str) -> dict[str, Any]:
+    return (last(record.events, kind) or {})["payload"]  # type: ignore[no-any-return]
