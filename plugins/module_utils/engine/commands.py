@@ -117,15 +117,15 @@ def main() -> None:
 
 
 def _run(settings: dict[str, Any], rest: list[str]) -> int:
-    import importlib
     import subprocess
 
-    redaction = importlib.import_module("redact")
+    from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact  # the copy in this directory
+
     done = subprocess.run(
         ["kubectl", *rest], executable=settings["kubectl"], env=settings["environment"], stdin=subprocess.DEVNULL, capture_output=True, check=False,
     )
     for data, stream in ((done.stdout, sys.stdout), (done.stderr, sys.stderr)):
-        stream.write(without_secrets(data[:_OUTPUT_BYTES].decode("utf-8", "replace"), redaction))
+        stream.write(without_secrets(data[:_OUTPUT_BYTES].decode("utf-8", "replace"), redact))
         if len(data) > _OUTPUT_BYTES:
             stream.write(f"\n[{len(data) - _OUTPUT_BYTES} bytes left out: ask for less]\n")
     return done.returncode

@@ -16,10 +16,11 @@ from typing import Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.engine import commands, confine, process, transcript
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Tokens
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact, secret_names, secret_shapes
 
 # In front of them only the command filter: the engine finds it where it looks for bash.
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_REDACTION = (redact, secret_names, secret_shapes)  # what the filter imports: it is copied under its own name, to be found there as here
 _ARGUMENTS = ("--quiet", "--new-session", "--remove-workdir", "--max-iterations=10")
 _STORE = "--session-backend=filesystem"  # older versions have no other, and do not know the option
 
@@ -107,9 +108,10 @@ def _furnish(plan: Plan, directory: str, home: str) -> None:
         (os.path.join(directory, "kubeconfig"), plan.kubeconfig),
         (os.path.join(tools, "filter.json"), json.dumps(settings)),
         (filter_file, inspect.getsource(commands)),
-        (os.path.join(tools, "redact.py"), inspect.getsource(redact)),
+        *((os.path.join(tools, *module.__name__.split(".")) + ".py", inspect.getsource(module)) for module in _REDACTION),
         (os.path.join(tools, "bash"), f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -IS {shlex.quote(filter_file)} "$@"\n'),
     ):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
     os.chmod(os.path.join(tools, "bash"), 0o700)

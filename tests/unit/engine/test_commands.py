@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
+from ansible_collections.aiops.k8s.plugins.module_utils.engine import session
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.commands import Refused, arguments, without_secrets
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact
 
@@ -64,3 +68,16 @@ def test_anything_else_is_refused(command: str) -> None:
 ])
 def test_the_model_gets_what_a_command_printed_without_secrets(printed: str, given: str) -> None:
     assert without_secrets(printed, redact) == given
+
+
+def test_beside_the_engine_the_filter_finds_the_redaction_without_the_collection(tmp_path: Path) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho \"$*\"; echo password=hunter2\necho 'salt: aZ3kP9vQ2xLw8TmB4nRyC6' >&2\n", encoding="utf-8")
+    kubectl.chmod(0o700)
+    directory = tmp_path / "run"
+    plan = session.Plan("", "", "", str(kubectl), "", {}, {}, (), False)
+    session._furnish(plan, str(directory), str(directory / "home"))
+    ran = subprocess.run(
+        [directory / "bin" / "bash", "-c", "kubectl get pods"], env={"PATH": "/nowhere"}, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "get pods\npassword=[redacted]\n", "salt: [redacted]\n")
