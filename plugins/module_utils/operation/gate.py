@@ -204,7 +204,7 @@ def _require_signature(
         raise GateRefused(f"The signed statement is to {found['decision']}, with the reason {found['reason'][:80]!r}: another decision.")
     if clock.seconds_between(moment, found["time"]) > _SKEW or found["time"] < plan["created"] or found["time"] > plan["expires"]:
         raise GateRefused(f"The signed statement is of {found['time']}, which is not between the proposal and now.", "Set the clocks right.")
-    signer = signature.verify(signed["statement"].encode(), signed["armored"], governed_by, clock.parse(found["time"]))
+    signer = signature.verify(signed["statement"].encode(), signed["armored"], governed_by, clock.parse(found["time"]), signed["principal"])
     if signer["principal"] != signed["principal"]:
         raise GateRefused(f"The signature is by {signer['principal']}, not by {signed['principal']}.")
     return min(found["time"], moment)

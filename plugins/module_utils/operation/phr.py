@@ -48,9 +48,11 @@ def file_name(events: list[Event]) -> str:
     return f"{proposal['id']}-{slug or 'operation'}.{_STAGE}.prompt.md"
 
 
-def render(events: list[Event]) -> str:
-    """The whole Markdown document."""
-    front = library("yaml").safe_dump(front_matter(events), sort_keys=False, allow_unicode=True, width=120)
+def render(events: list[Event], quick: bool = False) -> str:
+    """The whole Markdown document. ``quick`` uses libyaml where it is there: for most texts the same, and five times as fast."""
+    yaml = library("yaml")
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper) if quick else yaml.SafeDumper
+    front = yaml.dump(front_matter(events), Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
     sections = [_heading(events), _prompt(events), _response(events), _decision(events), _outcome(events), _evaluation(events)]
     return f"---\n{front}---\n\n" + "\n\n".join(section.rstrip() for section in sections) + "\n"
 

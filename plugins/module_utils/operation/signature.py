@@ -75,8 +75,11 @@ def sign(data: bytes, key: str) -> str:
     return armored
 
 
-def verify(data: bytes, armored: str, governed_by: Rules, moment: datetime) -> Signature:
-    """{principal, key}: who signed this statement, by a key that was valid at that moment and is not revoked. Raises GateRefused."""
+def verify(data: bytes, armored: str, governed_by: Rules, moment: datetime, claimed: str = "") -> Signature:
+    """{principal, key}: who signed this statement, by a key that was valid at that moment and is not revoked. Raises GateRefused.
+
+    ``claimed``: who is said to have signed; when that holds, nobody else is looked for.
+    """
     if not governed_by.signers:
         raise GateRefused(
             "A signature cannot be judged: there is no allowed_signers.",
@@ -87,18 +90,22 @@ def verify(data: bytes, armored: str, governed_by: Rules, moment: datetime) -> S
         file.write(armored)
         file.flush()
         common = ["-f", governed_by.signers, "-s", file.name, at]
+        unrevoked = ["-r", governed_by.revoked] if governed_by.revoked else []
+        if claimed and not claimed.startswith("-"):
+            done = _run(["-Y", "verify", "-n", NAMESPACE, "-I", claimed, *common, *unrevoked], data)
+            if not done.returncode:
+                return {"principal": claimed, "key": _key_of(done)}
         found = _run(["-Y", "find-principals", *common], b"")
         if found.returncode or not found.stdout.strip():
             raise GateRefused(f"The signature is by nobody whom {governed_by.signers} allows: {_said(found)}.")
         principal = found.stdout.decode("utf-8", "replace").splitlines()[0].strip()
         check = ["-Y", "verify", "-n", NAMESPACE, "-I", principal, *common]
-        done = _run([*check, *(["-r", governed_by.revoked] if governed_by.revoked else [])], data)
+        done = _run([*check, *unrevoked], data)
         if done.returncode and governed_by.revoked and not _run(check, data).returncode:
             raise GateRefused(f"The key of {principal} is revoked by {governed_by.revoked}, or that file cannot be read.")
         if done.returncode:
             raise GateRefused(f"The signature by {principal} does not hold: {_said(done)}.", f"Sign with: {command('FILE')}")
-    fingerprint = _FINGERPRINT.search(done.stdout.decode("utf-8", "replace"))
-    return {"principal": principal, "key": fingerprint[1] if fingerprint else "unknown"}
+    return {"principal": principal, "key": _key_of(done)}
 
 
 def load(path: str) -> tuple[bytes, str]:
@@ -144,6 +151,11 @@ def _run(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes
         raise BadInput("ssh-keygen is not on PATH, and signatures need it.", "Install OpenSSH's client (package openssh-client).") from None
     except subprocess.TimeoutExpired:
         raise BadInput(f"ssh-keygen did not answer within {_SECONDS:.0f} s.", "Check the agent (ssh-add -l).") from None
+
+
+def _key_of(done: subprocess.CompletedProcess[bytes]) -> str:
+    fingerprint = _FINGERPRINT.search(done.stdout.decode("utf-8", "replace"))
+    return fingerprint[1] if fingerprint else "unknown"
 
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:
