@@ -53,8 +53,11 @@ sanity: setup copy ## ansible-test sanity
 molecule: setup copy ## Molecule scenarios on the test cluster
 	@$(BIN)/python -m pytest tests/quality -k molecule
 
-bench: setup ## benchmarks on the test cluster, as a table
+bench: setup ## benchmarks on the test cluster, as tables (8 writers x 50 operations: python -m tests.bench.stores writers)
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.stores reading appending
+	@$(BIN)/python -m tests.bench.compliance
+	@$(BIN)/python -m tests.bench.redaction
 
 cluster-up: setup ## start the test cluster, or find one that runs
 	@$(BIN)/python -m tests.cluster up

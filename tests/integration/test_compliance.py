@@ -144,6 +144,7 @@ def all_removed(records: Path, stage: Stage) -> None:
     shutil.rmtree(records / FEATURE)
 
 
+@pytest.mark.attack  # what counts is that it is found out
 @pytest.mark.parametrize(
     ("forge", "codes", "alone"),
     [
@@ -165,6 +166,7 @@ def test_forged_as_a_whole(forge: Callable[[Path, Stage], None], codes: set[str]
     assert set(findings(offline)) == alone
 
 
+@pytest.mark.attack  # what counts is that it is found out
 def test_a_git_remote_contradicts(stage: Stage, tmp_path: Path) -> None:
     remote, clone = tmp_path / "remote.git", tmp_path / "clone"
     git(tmp_path, "init", "-q", "--bare", "-b", "main", str(remote))
@@ -181,6 +183,7 @@ def test_a_git_remote_contradicts(stage: Stage, tmp_path: Path) -> None:
     assert set(findings(document)) == {"R21"}, document["findings"]
 
 
+@pytest.mark.attack  # what counts is that it is found out
 def test_changed_by_hand(stage: Stage, tmp_path: Path) -> None:
     """The last test: it leaves the objects changed."""
     time.sleep(8)  # seconds by which the clocks may differ

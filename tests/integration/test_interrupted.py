@@ -169,6 +169,7 @@ def held_at_change(stage: Stage, record: str, directory: Path, then: Callable[[s
                 kill_all(run)
 
 
+@pytest.mark.attack
 def test_a_second_run_keeps_out_while_the_first_is_at_it(stages: dict[str, Stage], tmp_path: Path) -> None:
     stage = stages["closed"]
     record = stage.approved("two-one-held")
@@ -201,6 +202,7 @@ def test_the_orphan_of_a_killed_run_is_waited_for(stages: dict[str, Stage], tmp_
     assert stage.ansible.state(record) == "closed" and stage.writes("orphan") == 1
 
 
+@pytest.mark.attack
 def test_two_at_the_same_moment(stages: dict[str, Stage]) -> None:
     stage = stages["closed"]
     record = stage.approved("two-racing")

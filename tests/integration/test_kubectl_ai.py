@@ -303,6 +303,7 @@ def test_while_it_runs_nothing_secret_can_be_seen_from_outside(ask: Asker) -> No
     assert seen["modes"] == {0o700}
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("confined", [True, False])
 @pytest.mark.parametrize(
     "command",
@@ -389,6 +390,7 @@ def test_the_engine_reads_the_cluster_as_the_service_account(ask: Asker, reader:
     assert not any("from the evidence alone" in remark for remark in given["remarks"])
 
 
+@pytest.mark.attack
 def test_a_deletion_is_refused_twice(ask: Asker, reader: dict[str, Any], cluster: Any) -> None:
     assert ask(call(f"kubectl delete configmap visible-map -n {NAMESPACE}"), **reader)["outcome"] == "refused"
     given = ask([call(f"kubectl delete configmap visible-map -n {NAMESPACE} --dry-run=none"), opinion()], **reader)
@@ -397,6 +399,7 @@ def test_a_deletion_is_refused_twice(ask: Asker, reader: dict[str, Any], cluster
     subprocess.run(kept, check=True)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("account", "reason"),
     [({"namespace": NAMESPACE, "name": "missing"}, "it does not exist"), ({"namespace": "no-such-namespace", "name": ACCOUNT}, "it does not exist")],

@@ -48,6 +48,7 @@ ANSWERS: dict[str, tuple[Step, str, bool | None]] = {
 }
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_opinion_is_recorded_and_changes_no_plan(shop: Kubectl, tmp_path: Path, name: str) -> None:
     script, outcome, agrees = ANSWERS[name]

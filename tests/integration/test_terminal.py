@@ -90,7 +90,7 @@ def answered(
     return begin(request, "answer", answer)
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
+@pytest.mark.parametrize("answer", [pytest.param(one, marks=[] if one.startswith("reject ") else pytest.mark.attack) for one in ANSWERS])
 def test_other_answers(kubectl: Kubectl, answered: dict[str, Future[tuple[Ansible, int, str]]], answer: str) -> None:
     ansible, status, shown = answered[answer].result()
     state, says = ANSWERS[answer]
@@ -138,6 +138,7 @@ def test_our_data_is_not_dumped(ansible: Ansible, verbosity: str) -> None:
     assert dumped == []
 
 
+@pytest.mark.attack
 def test_check_mode_writes_nothing(kubectl: Kubectl, ansible: Ansible) -> None:
     run = ansible("diagnose", arguments=["--check"]).ok()
     assert "check mode: no record was written" in run.output and "CHANGE" in run.output
@@ -213,6 +214,7 @@ def left_alone(request: pytest.FixtureRequest, kubectl: Kubectl, tmp_path_factor
     return begin(request, "way", leave)
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("way", WAYS)
 def test_nobody_there(kubectl: Kubectl, left_alone: dict[str, Future[tuple[Ansible, str]]], way: str) -> None:
     deferred(*left_alone[way].result())
