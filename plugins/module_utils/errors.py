@@ -54,7 +54,7 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        package = {"yaml": "PyYAML"}.get(name.split(".", maxsplit=1)[0], name.split(".", maxsplit=1)[0])
+        package = {"yaml": "PyYAML", "dateutil": "python-dateutil"}.get(name.split(".", maxsplit=1)[0], name.split(".", maxsplit=1)[0])
         raise MissingLibrary(
             f"The Python library {package} cannot be imported: {error}.",
             f"Install it for the Python that runs Ansible: python -m pip install {package}",
