@@ -13,7 +13,13 @@ from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
 
 class ActionModule(Action):
-    SPEC = {**RECORDS, "record": {"type": "str"}, "only": {"type": "list", "elements": "str"}, "render": {"type": "bool", "default": False}, "refresh": {"type": "bool", "default": False}}
+    SPEC = {
+        **RECORDS,
+        "record": {"type": "str"},
+        "only": {"type": "list", "elements": "str"},
+        "render": {"type": "bool", "default": False},
+        "refresh": {"type": "bool", "default": False},
+    }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = self.records(options)

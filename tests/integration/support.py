@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -114,6 +115,20 @@ class Ansible:
             text=True,
             start_new_session=True,
         )
+
+    def propose(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
+        """Diagnose until each of these workloads has a proposal: {name: record}.
+
+        Under load containerd sometimes reports a container that was killed for memory as one that exited with 137; its next restart tells.
+        """
+
+        def proposed() -> dict[str, str]:
+            shutil.rmtree(self.records, ignore_errors=True)
+            self("diagnose", namespace=namespace).ok()
+            found = self.by_workload()
+            return found if all(self.state(found[name]) == "proposed" for name in names) else {}
+
+        return wait("every workload is diagnosed as killed for memory", proposed, seconds=120, every=5)  # type: ignore[no-any-return]
 
     def decide(self, record: str, decision: str = "approve", **options: Any) -> Run:
         return self("approve", record=record, decision=decision, digest=digest(self.record(record))[:8], **options)

@@ -607,7 +607,7 @@ def stage(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: py
             lambda: all(reasons(kubectl.pods().get(app, [{}])[0]) & {reason} for app, reason in (("web", "OOMKilled"), ("api", "Error"))),
         )
         ansible = Ansible(tmp_path_factory.mktemp("stage"))
-        ansible("diagnose", namespace=kubectl.namespace).ok()
+        ansible.propose(kubectl.namespace, ["web"])
         assert (ansible.state(ADVICE), ansible.state(OPEN)) == ("closed", "proposed")
         yield Stage(kubectl, ansible, begin(request, "case", lambda case: call(case, ansible, tmp_path_factory.mktemp("case"))))
 

@@ -83,8 +83,7 @@ def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         )
         late = pool.submit(answer_late, kubectl, tmp_path_factory.mktemp("late"))
         ansible = Ansible(tmp_path_factory.mktemp("records"), **QUICK)
-        ansible("diagnose", namespace=kubectl.namespace).ok()
-        yield Stage(kubectl, ansible, ansible.by_workload(), late)
+        yield Stage(kubectl, ansible, ansible.propose(kubectl.namespace, NAMES), late)
 
 
 def answer_late(kubectl: Kubectl, directory: Path) -> tuple[str, str]:

@@ -98,8 +98,7 @@ def staged(cluster: Cluster, directory: Path, topic: str, script: str, names: Se
             lambda: (pods := kubectl.pods()) and len(pods) == len(names) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
         )
         ansible = Ansible(directory, namespace=kubectl.namespace, **{**QUICK, **options})
-        ansible("diagnose").ok()
-        yield Stage(kubectl, ansible, ansible.by_workload())
+        yield Stage(kubectl, ansible, ansible.propose(kubectl.namespace, names))
 
 
 @pytest.fixture(scope="module")

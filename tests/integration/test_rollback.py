@@ -48,8 +48,7 @@ def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             lambda: (pods := kubectl.pods()) and len(pods) == len(NAMES) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
         )
         ansible = Ansible(tmp_path_factory.mktemp("records"), **QUICK)
-        ansible("diagnose", namespace=kubectl.namespace).ok()
-        ids = ansible.by_workload()
+        ids = ansible.propose(kubectl.namespace, NAMES)
         for name in NAMES:
             ansible.decide(ids[name]).ok()
         in_parallel(*(lambda name=name: ansible("execute", record=ids[name]).ok() for name in NAMES))  # type: ignore[misc]

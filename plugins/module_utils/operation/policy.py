@@ -193,5 +193,7 @@ def _end_of(window: Mapping[str, Any], moment: datetime) -> datetime | None:
         start, end = clock.parse(window["from"]), clock.parse(window["until"])
         return end if start <= moment < end else None
     begun: datetime | None = _rule(window).before(moment, inc=True)
-    end = begun + timedelta(hours=window["hours"]) if begun else None
-    return end if end and moment < end else None
+    if begun is None:
+        return None
+    end = begun + timedelta(hours=window["hours"])
+    return end if moment < end else None

@@ -82,7 +82,7 @@ def _text(path: str) -> str | None:
             if os.fstat(file.fileno()).st_mode & stat.S_IWOTH:
                 raise BadInput(f"{path} may be written by anyone, so it cannot say who may approve.", f"chmod o-w {path}")
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the store says what is wrong with records_dir
         return None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error

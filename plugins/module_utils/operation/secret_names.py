@@ -236,7 +236,7 @@ def named(text: str, at: int, end: int) -> Iterator[tuple[int, int]]:
     name += rest[0]
     if not names_secret(name) or not (match := _AFTER.match(text, rest.end())):
         return
-    kind = next(group for group in ("sign", "coded", "random", "listed", "below", "go", "flag") if match[group])
+    kind = next((group for group in ("sign", "coded", "random", "listed", "below", "go", "flag") if match[group]), "flag")
     group = {"sign": "value", "coded": "text", "flag": "given"}.get(kind, kind)
     value = match[group]
     begin = match.start(group) + _opening(value)

@@ -56,7 +56,12 @@ REFUSALS: list[tuple[str, Callable[[Directory], Record], float, str]] = [
         4.999,
         "This machine's clock says 2026-11-21T12:04:59.940Z, which is before the approval at 2026-11-21T12:05:00.000Z. Set the clock right.",
     ),
-    ("for another plan", lambda store: approved(store, digest="0" * 64), 10, "The approval in record 0001 does not count: it is for the digest 00000000, not for"),
+    (
+        "for another plan",
+        lambda store: approved(store, digest="0" * 64),
+        10,
+        "The approval in record 0001 does not count: it is for the digest 00000000, not for",
+    ),
     (
         "approver not on the list",
         lambda store: approved(store, samples.plan(policies={"medium": {"approvers": ["cem"]}})),

@@ -61,12 +61,12 @@ def test_good_store_files(world: clones.World, content: str, kind: type[Director
     records = world.clone("a") / "history"
     (records / "store.yml").write_text(content, encoding="utf-8")
     store = open_store(str(records), "004")
-    assert type(store) is kind and samples.proposed(store).warnings == []
+    assert store.__class__ is kind and samples.proposed(store).warnings == []
 
 
 def test_no_file_and_no_directory_mean_a_directory_store(tmp_path: Path) -> None:
-    assert type(open_store(str(tmp_path), "004")) is Directory
-    assert type(open_store(str(tmp_path / "none"), "004")) is Directory
+    assert open_store(str(tmp_path), "004").__class__ is Directory
+    assert open_store(str(tmp_path / "none"), "004").__class__ is Directory
 
 
 def linked(path: Path) -> None:

@@ -80,7 +80,16 @@ def test_pretty(path: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "value, expected",
-    [(None, "absent"), ("text", "text"), ("", '""'), (3, "3"), (True, "true"), ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'), ("x" * 130, "x" * 120 + "..."), ("x" * 120, "x" * 120)],
+    [
+        (None, "absent"),
+        ("text", "text"),
+        ("", '""'),
+        (3, "3"),
+        (True, "true"),
+        ({"b": 1, "a": [2]}, '{"a": [2], "b": 1}'),
+        ("x" * 130, "x" * 120 + "..."),
+        ("x" * 120, "x" * 120),
+    ],
 )
 def test_short(value: Any, expected: str) -> None:
     assert patch.short(value) == expected

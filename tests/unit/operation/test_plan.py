@@ -98,7 +98,11 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("a list", lambda plan: [plan], "The plan is not a mapping."),
     ("text", lambda plan: "plan", "The plan is not a mapping."),
     ("nothing", lambda plan: None, "The plan is not a mapping."),
-    ("empty", lambda plan: {}, "The plan lacks schema, summary, workflow, target, risk, created, cluster, changes, checks, undo, expires, policy, requested_by, shown."),
+    (
+        "empty",
+        lambda plan: {},
+        "The plan lacks schema, summary, workflow, target, risk, created, cluster, changes, checks, undo, expires, policy, requested_by, shown.",
+    ),
     ("another schema", lambda plan: {**plan, "schema": "v2"}, "The plan's schema is 'v2'. This version reads aiops.k8s/plan/v1."),
     ("an unknown risk", lambda plan: {**plan, "risk": "none"}, "The plan's risk is 'none'. It must be one of low, medium, critical."),
     ("no changes", lambda plan: {**plan, "changes": []}, "The plan has no changes."),

@@ -19,7 +19,7 @@ _draw = random.Random(4)
 
 
 def lot(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
-    return "aZ3" + "".join(_draw.choice(alphabet) for _ in range(length - 6)) + "Q7x"
+    return "aZ3" + "".join(_draw.choice(alphabet) for _step in range(length - 6)) + "Q7x"
 
 
 KEY = lot(40)
@@ -266,8 +266,8 @@ PIECES = (
 
 def test_redacting_twice_is_redacting_once() -> None:
     draw = random.Random(1)
-    for _ in range(1500):
-        text = "".join(draw.choice(PIECES) for _ in range(draw.randint(1, 5)))
+    for _step in range(1500):
+        text = "".join(draw.choice(PIECES) for _step in range(draw.randint(1, 5)))
         if draw.random() < 0.5:
             start = draw.randrange(len(text))
             text = text[start : start + draw.randint(1, 200)]

@@ -22,7 +22,7 @@ def some(length: int, alphabet: str = ALNUM) -> str:
     """A string by lot that holds every kind of letter of its alphabet."""
     kinds = [kind for kind in (LOWER, UPPER, DIGITS) if set(kind) & set(alphabet)]
     letters = [_draw.choice(sorted(set(kind) & set(alphabet))) for kind in kinds] * 2
-    letters = (letters + [_draw.choice(alphabet) for _ in range(length)])[:length]
+    letters = (letters + [_draw.choice(alphabet) for _step in range(length)])[:length]
     _draw.shuffle(letters)
     return "".join(letters)
 
@@ -129,7 +129,7 @@ def test_every_detector_of_detect_secrets_is_measured_against() -> None:
 
 
 KEY_KINDS = ("", "RSA ", "EC ", "DSA ", "OPENSSH ", "ENCRYPTED ")
-BODY = "\n".join(some(64, ALNUM + "+/") for _ in range(4)) + "\n" + some(20)
+BODY = "\n".join(some(64, ALNUM + "+/") for _step in range(4)) + "\n" + some(20)
 
 
 @pytest.mark.parametrize("kind", KEY_KINDS)

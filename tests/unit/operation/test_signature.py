@@ -60,9 +60,19 @@ def _governed_by(keys: Keys) -> Rules:
 def made(record: Record, key: str, decision: str = "approve", reason: str = "", minute: float = 5, **changes: Any) -> dict[str, Any]:
     """An identity with a signature over a statement, of which anything can be changed before it is signed."""
     plan = record.plan or {}
-    data = canonical({**gate.signature.read(signature.statement(plan, record.digest, decision, reason, clock.stamp(samples.at(minute))), plan, record.digest, "x"), **changes})
+    data = canonical(
+        {
+            **gate.signature.read(
+                signature.statement(plan, record.digest, decision, reason, clock.stamp(samples.at(minute))), plan, record.digest, "x"
+            ),
+            **changes,
+        }
+    )
     text = data + b"\n"
-    return {**identity.os_user(), "signature": {"principal": "bea@corp", "key": "SHA256:x", "statement": text.decode(), "armored": signature.sign(text, key)}}
+    return {
+        **identity.os_user(),
+        "signature": {"principal": "bea@corp", "key": "SHA256:x", "statement": text.decode(), "armored": signature.sign(text, key)},
+    }
 
 
 def decide(store: Directory, record: Record, by: dict[str, Any], governed_by: Rules, **more: Any) -> dict[str, Any]:
@@ -75,7 +85,9 @@ def test_a_signature_proves_who_approved_what(store: Directory, keys: Keys, gove
     event = decide(store, record, made(record, keys.private("bea")), governed_by)
     assert event["payload"]["expires"] == clock.stamp(samples.at(65)), "it is valid from when it was signed, not from when it was handed in"
     gate.require_approval(record, samples.at(60), governed_by)
-    found = signature.verify(event["payload"]["by"]["signature"]["statement"].encode(), event["payload"]["by"]["signature"]["armored"], governed_by, samples.at(6))
+    found = signature.verify(
+        event["payload"]["by"]["signature"]["statement"].encode(), event["payload"]["by"]["signature"]["armored"], governed_by, samples.at(6)
+    )
     assert found["principal"] == "bea@corp" and found["key"].startswith("SHA256:")
     assert identity.describe(event["payload"]["by"]).startswith("bea@corp (SSH signature by SHA256:x, handed in by ")
 
@@ -114,17 +126,6 @@ def test_statements_that_do_not_hold(
     assert message in str(caught.value) and store.load("1").state in ("proposed", "expired")
 
 
-FORGED: list[tuple[str, Callable[[Keys, dict[str, Any]], Rules], str]] = [
-    ("no allowed_signers", lambda keys, signed: Rules("/x"), "there is no allowed_signers"),
-    ("the key is revoked", lambda keys, signed: keys.revoke("bea"), "The key of bea@corp is revoked by"),
-    ("it was only valid earlier", lambda keys, signed: keys.allow(f'bea@corp valid-before="20260101" {keys.public("bea")}'), "by nobody whom"),
-    ("it is for another purpose", lambda keys, signed: keys.allow(f'bea@corp namespaces="git" {keys.public("bea")}'), "The signature by bea@corp does not hold"),
-    ("it is now another's", lambda keys, signed: keys.allow(f"cem@corp {keys.public('bea')}"), "The signature is by cem@corp, not by bea@corp"),
-    ("the signature is damaged", lambda keys, signed: damage(keys, signed), "does not hold"),
-    ("no signature at all", lambda keys, signed: strip(keys, signed), "by nobody whom"),
-]
-
-
 def damage(keys: Keys, signed: dict[str, Any]) -> Rules:
     signed["statement"] = signed["statement"].replace('"reason":""', '"reason":" "')
     signed["reason"] = " "
@@ -134,6 +135,21 @@ def damage(keys: Keys, signed: dict[str, Any]) -> Rules:
 def strip(keys: Keys, signed: dict[str, Any]) -> Rules:
     signed["armored"] = "-----BEGIN SSH SIGNATURE-----\nAAAA\n-----END SSH SIGNATURE-----\n"
     return keys.allow(f"bea@corp {keys.public('bea')}")
+
+
+FORGED: list[tuple[str, Callable[[Keys, dict[str, Any]], Rules], str]] = [
+    ("no allowed_signers", lambda keys, signed: Rules("/x"), "there is no allowed_signers"),
+    ("the key is revoked", lambda keys, signed: keys.revoke("bea"), "The key of bea@corp is revoked by"),
+    ("it was only valid earlier", lambda keys, signed: keys.allow(f'bea@corp valid-before="20260101" {keys.public("bea")}'), "by nobody whom"),
+    (
+        "it is for another purpose",
+        lambda keys, signed: keys.allow(f'bea@corp namespaces="git" {keys.public("bea")}'),
+        "The signature by bea@corp does not hold",
+    ),
+    ("it is now another's", lambda keys, signed: keys.allow(f"cem@corp {keys.public('bea')}"), "The signature is by cem@corp, not by bea@corp"),
+    ("the signature is damaged", damage, "does not hold"),
+    ("no signature at all", strip, "by nobody whom"),
+]
 
 
 @pytest.mark.parametrize("what, tamper, message", FORGED, ids=[row[0] for row in FORGED])
@@ -154,7 +170,10 @@ def test_signed_for_another_namespace(store: Directory, keys: Keys, governed_by:
     record = samples.proposed(store, samples.plan(policies=SIGNED))
     by = made(record, keys.private("bea"))
     by["signature"]["armored"] = subprocess.run(
-        ["ssh-keygen", "-Y", "sign", "-n", "file", "-f", keys.private("bea")], input=by["signature"]["statement"].encode(), capture_output=True, check=True
+        ["ssh-keygen", "-Y", "sign", "-n", "file", "-f", keys.private("bea")],
+        input=by["signature"]["statement"].encode(),
+        capture_output=True,
+        check=True,
     ).stdout.decode()
     with pytest.raises(GateRefused, match="The signature by bea@corp does not hold: .*namespace does not match"):
         decide(store, record, by, governed_by)
@@ -190,7 +209,9 @@ def test_freeze_holds_up_changes_but_not_their_undoing(store: Directory) -> None
     always = policy({"medium": {"freeze": [{"from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z", "reason": "audit"}]}})
     record = samples.proposed(store)
     frozen = Rules("/x", always)
-    with pytest.raises(GateRefused, match=r"not approved: changes of this risk class are frozen until 2027-01-01T00:00:00Z? ?.*\(audit\)|frozen until"):
+    with pytest.raises(
+        GateRefused, match=r"not approved: changes of this risk class are frozen until 2027-01-01T00:00:00Z? ?.*\(audit\)|frozen until"
+    ):
         decide(store, record, identity.os_user(), frozen)
     decide(store, record, identity.os_user(), Rules())
     with pytest.raises(GateRefused, match="does not count: changes of this risk class are frozen"):
