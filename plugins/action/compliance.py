@@ -46,7 +46,7 @@ class ActionModule(Action):
         say(report.lines(document, options["strict"], [nearest(path) for path in paths.values()]))
         found = audit.numbers(document)
         failing = found["error"] + (found["warning"] if options["strict"] else 0)
-        result: dict[str, Any] = {"share": document["share"], "errors": found["error"], "warnings": found["warning"]}
+        result: dict[str, Any] = {"share": document["share"], "counts": found}
         if failing:
             first = next(one for one in document["findings"] if one["severity"] == "error" or options["strict"])
             about = ", ".join(part for part in (f"record {first['record']}" if first["record"] else "", first["object"]) if part)

@@ -94,14 +94,10 @@ share:
     percent: {description: "The share in percent; none where there was no operation. It is 100 only when all are documented.", type: float}
     open: {description: Operations that are still under way., type: int}
     without_record: {description: Changes in the cluster that no record documents; they are among the operations., type: int}
-errors:
-  description: How many findings are errors.
-  returned: when the checks were made, also when they failed
-  type: int
-warnings:
-  description: How many findings are warnings.
-  returned: when the checks were made, also when they failed
-  type: int
+counts:
+  description: How many findings there are of the severities V(error), V(warning) and V(info).
+  returned: always
+  type: dict
 checks:
   description: Every check with the requirement that it answers, on how much it was made, and how much failed it.
   returned: success
