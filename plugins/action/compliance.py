@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance import audit, report
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
@@ -32,7 +33,7 @@ class ActionModule(Action):
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         paths = {name: options[name] for name in _FILES if options[name]}
         for name, path in paths.items():
-            report.writable(name, path)
+            output.writable(name, path)
         store = self.records(options)
         explicit = any(options.get(name) for name in _NAMING)
         wanted = audit.Wanted(options["cluster"], explicit, tuple(options["namespaces"]), options["since"] or "")
@@ -65,4 +66,4 @@ def _write(paths: dict[str, str], document: dict[str, Any], strict: bool) -> Non
         "junit_file": lambda: report.junit(document, strict),
     }
     for name, path in paths.items():
-        report.write(name, path, made[name]())
+        output.write(name, path, made[name]())

@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import connect
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.objects import cluster_identity, who_am_i
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput
@@ -60,15 +61,13 @@ class ActionModule(Action):
             return {"state": record.state, "decided": False}
         now = clock.now()
         plan = gate.require_open(record, taken.decision, taken.prefix, taken.reason, now)
+        data = signature.statement(plan, record.digest, taken.decision, taken.reason, clock.stamp(now))
         if options["statement_file"]:
-            _write_statement(options["statement_file"], signature.statement(plan, record.digest, taken.decision, taken.reason, clock.stamp(now)))
+            _write_statement(options["statement_file"], data)
             return {"state": record.state, "decided": False}
         if self.check_mode:
             return {"state": record.state, "decided": False}
-        signed = taken.signed
-        if options["signing_key"]:
-            data = signature.statement(plan, record.digest, taken.decision, taken.reason, clock.stamp(now))
-            signed = data, signature.sign(data, options["signing_key"])
+        signed = (data, signature.sign(data, options["signing_key"])) if options["signing_key"] else taken.signed
         by = {**identity.os_user(), **self._cluster_user(options, plan, governed_by), **_signed_by(signed, governed_by, plan, record)}
         gate.decide(store, record, taken.decision, taken.prefix, taken.reason, taken.way, by, now, governed_by)
         return {"state": record.state, "decided": True}
@@ -120,11 +119,7 @@ def _signed_by(signed: tuple[bytes, str] | None, governed_by: Rules, plan: dict[
 
 
 def _write_statement(path: str, data: bytes) -> None:
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise BadInput(f"statement_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write.") from error
+    output.write("statement_file", path, data)
     say(
         [
             (f"The statement is in {nearest(path)}. Nothing is decided yet. Sign it, and hand in both files:", "bright cyan"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import screen, workflow_document
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import POLICY_FILE, governing
@@ -45,10 +46,8 @@ def _write(path: str, text: str, check_mode: bool) -> bool:
                     return False
         if not check_mode:
             os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            temporary = f"{path}.{os.getpid()}.part"
-            with open(temporary, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
     except OSError as error:
         raise BadInput(f"document_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write.") from error
+    if not check_mode:
+        output.write("document_file", path, text.encode())
     return True

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, report, screen
+from ansible_collections.aiops.k8s.plugins.module_utils import output
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import phr, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
@@ -29,7 +30,7 @@ class ActionModule(Action):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["result_file"]:
-            report.writable(options["result_file"])
+            output.writable("result_file", options["result_file"])
         result = options["result"]
         ask = options["approval"] == "prompt" or (options["approval"] == "auto" and person_present(self.task_vars))
         if not result["proposals"]:

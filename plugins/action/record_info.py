@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import listing
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
 
@@ -23,10 +24,15 @@ class ActionModule(Action):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = self.records(options)
-        result = listing.read(store, options["record"] or "", options["only"])
+        rendered: list[str] = []
+
+        def refresh(record: Record) -> None:
+            path = listing.refresh(store, record)
+            if path:
+                rendered.append(path)
+
+        wanted = options["refresh"] and not self.check_mode
+        result = listing.read(store, options["record"] or "", options["only"], *([refresh] if wanted else []))
         if options["render"]:
-            result["rendered"] = listing.render(store, result["records"], write=not self.check_mode)
-        if options["refresh"] and not self.check_mode:
-            readable = [one["id"] for one in result["records"] if one["state"] != "damaged"]
-            result["rendered"] = [*result.get("rendered", []), *listing.refresh(store, readable)]
-        return {**result, "changed": bool(result.get("rendered"))}
+            rendered += listing.render(store, result["records"], write=not self.check_mode)
+        return {**result, **({"rendered": rendered} if wanted or options["render"] else {}), "changed": bool(rendered)}

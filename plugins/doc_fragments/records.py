@@ -20,4 +20,12 @@ options:
       - Name of the directory below O(records_dir), as spec-kit routes PHRs. Ids of records count per feature.
     type: str
     default: 004-phase-iv-aiops
+requirements:
+  - python >= 3.11
+  - PyYAML
+  - rfc8785 >= 0.1.4
+attributes:
+  diff_mode:
+    support: none
+    description: Not supported.
 """

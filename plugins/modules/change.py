@@ -36,10 +36,8 @@ options:
     choices: [apply, invert]
     default: apply
 requirements:
-  - python >= 3.11
   - kubernetes >= 24.2.0
   - jsonpatch >= 1.33
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full

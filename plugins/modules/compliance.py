@@ -55,18 +55,12 @@ options:
     description: Write the report as JUnit to this file, for CI.
     type: path
 requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
-  - jsonpatch
-  - kubernetes >= 28.1.0
+  - kubernetes >= 24.2.0
+  - jsonpatch >= 1.33
 attributes:
   check_mode:
     support: full
     description: It only reads, and writes its reports.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

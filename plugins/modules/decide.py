@@ -49,17 +49,10 @@ options:
     description: Why. A rejection needs one.
     type: str
     default: ""
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: Writes no event.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

@@ -32,17 +32,10 @@ options:
   result_file:
     description: Write the list as one JSON document to this file.
     type: path
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: It only reads.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""
@@ -57,16 +50,6 @@ records:
   returned: success
   type: list
   elements: dict
-  contains:
-    group: {description: "V(waiting), V(unfinished), V(ended) or V(damaged).", type: str}
-    waiting_seconds: {description: "Seconds since it was proposed while it waits for a decision, else 0.", type: float}
-    sla_minutes: {description: Minutes within which a decision is due; none where no change is proposed., type: int}
-    due: {description: "When a decision is or was due, or empty.", type: str}
-    overdue_seconds: {description: Seconds that it has waited beyond that., type: float}
-    left: {description: "What is left to do with an unfinished one, or empty.", type: str}
-    expires: {description: "Until when it can be decided, or once approved, carried out; else empty.", type: str}
-    decided_after_seconds: {description: Seconds from the proposal to the decision; none without one., type: float}
-    sla_met: {description: Whether the decision came in time; none while that is open., type: bool}
 events:
   description: The events of O(record).
   returned: when O(record) is given

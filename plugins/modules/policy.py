@@ -26,16 +26,10 @@ options:
   document_file:
     description: Where to write the document. Missing directories are created; an equal one is left alone.
     type: path
-requirements:
-  - python >= 3.11
-  - PyYAML
 attributes:
   check_mode:
     support: full
     description: Says whether the document would change.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

@@ -25,17 +25,10 @@ options:
     description: Show it. Without, only the returned values are wanted.
     type: bool
     default: true
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: It only reads.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

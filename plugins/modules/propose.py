@@ -51,17 +51,10 @@ options:
   result_file:
     description: Where M(aiops.k8s.conclude) will write the result. It is only looked at, so that nothing is recorded when that cannot work.
     type: path
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: Shows the proposals and writes no record.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

@@ -34,17 +34,10 @@ options:
     description: Render the PHRs that do not name the newest event of their record, as after a run that was killed. Cheaper than O(render).
     type: bool
     default: false
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: With O(render) it says which PHRs it would write.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

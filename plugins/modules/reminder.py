@@ -22,17 +22,10 @@ options:
     type: str
     choices: [overdue, waiting]
     default: overdue
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: It only reads.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

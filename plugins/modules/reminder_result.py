@@ -34,17 +34,10 @@ options:
     description: Why the run failed, when it did.
     type: str
     default: ""
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: Writes the result document all the same.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

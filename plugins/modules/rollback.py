@@ -30,17 +30,12 @@ options:
     type: str
     default: ""
 requirements:
-  - python >= 3.11
   - kubernetes >= 24.2.0
   - jsonpatch >= 1.33
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: Reads and rehearses only, in check mode and without.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

@@ -33,17 +33,10 @@ options:
     type: str
     choices: [auto, block, defer]
     default: auto
-requirements:
-  - python >= 3.11
-  - PyYAML
-  - rfc8785 >= 0.1.4
 attributes:
   check_mode:
     support: full
     description: Returns the state of the record and waits for nothing.
-  diff_mode:
-    support: none
-    description: Not supported.
 """
 
 EXAMPLES = r"""

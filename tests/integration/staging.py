@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.cluster import Cluster
+from tests.integration.support import wait
 
 USER_AGENT = "aiops.k8s"
 # the container's only process takes 28 MB, so that no child of a shell is killed in its stead: it dies at 20Mi and lives at 40Mi
@@ -95,6 +96,16 @@ def deployment(cluster: Cluster, name: str, script: str, replicas: int = 1, pod:
 def hungry(cluster: Cluster, name: str, **more: Any) -> dict[str, Any]:
     """A Deployment that is OOMKilled until its memory limit is raised."""
     return deployment(cluster, name, LOSES_MEMORY, resources={"limits": {"memory": "20Mi"}}, **more)
+
+
+def await_memory_kills(kubectl: Kubectl, count: int) -> None:
+    """Wait until each of so many workloads, one pod each, was killed for memory."""
+
+    def killed() -> bool:
+        pods = kubectl.pods()
+        return len(pods) == count and all("OOMKilled" in reasons(mine[0]) for mine in pods.values())
+
+    wait("all are killed for memory", killed)
 
 
 def reasons(pod: Mapping[str, Any]) -> set[str]:

@@ -24,7 +24,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.gateway import Gateway
-from tests.integration.staging import Kubectl, deployment, hungry, is_dry_run, namespace, reasons
+from tests.integration.staging import Kubectl, await_memory_kills, deployment, hungry, is_dry_run, namespace, reasons
 from tests.integration.support import ESCAPE, QUICK, Ansible, command, environment, wait
 from tests.person import QUESTION
 
@@ -77,10 +77,7 @@ NAMES = ("edited", "scaled", "recreated", "gone", "marked", "elsewhere", "skewed
 def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with namespace(cluster, "attack") as kubectl, ThreadPoolExecutor(1) as pool:
         kubectl.apply(*(hungry(cluster, name) for name in NAMES))
-        wait(
-            "all are killed for memory",
-            lambda: (pods := kubectl.pods()) and len(pods) == len(NAMES) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
-        )
+        await_memory_kills(kubectl, len(NAMES))
         late = pool.submit(answer_late, kubectl, tmp_path_factory.mktemp("late"))
         ansible = Ansible(tmp_path_factory.mktemp("records"), **QUICK)
         yield Stage(kubectl, ansible, ansible.propose(kubectl.namespace, NAMES), late)

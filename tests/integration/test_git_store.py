@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.staging import LOSES_MEMORY, Kubectl, deployment, namespace, reasons
-from tests.integration.support import FEATURE, QUICK, Ansible, Run, in_parallel, wait
+from tests.integration.staging import LOSES_MEMORY, Kubectl, await_memory_kills, deployment, namespace
+from tests.integration.support import FEATURE, QUICK, Ansible, Run, in_parallel
 from tests.unit.operation import clones
 
 WORKLOADS = ("left", "right")
@@ -46,10 +46,7 @@ def stage(cluster: Cluster) -> Iterator[Stage]:
             place.mkdir()
             records = world.clone(name) / world.records
             operators.append(Ansible(place, namespace=kubectl.namespace, records_dir=str(records), **QUICK))
-        wait(
-            "all are killed for memory",
-            lambda: (pods := kubectl.pods()) and len(pods) == len(WORKLOADS) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
-        )
+        await_memory_kills(kubectl, len(WORKLOADS))
         yield Stage(kubectl, world, *operators)
 
 

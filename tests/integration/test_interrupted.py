@@ -21,7 +21,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.gateway import Gateway, is_change
-from tests.integration.staging import LOSES_MEMORY, STILL_HUNGRY, Kubectl, deployment, is_dry_run, namespace, reasons
+from tests.integration.staging import LOSES_MEMORY, STILL_HUNGRY, Kubectl, await_memory_kills, deployment, is_dry_run, namespace
 from tests.integration.support import QUICK, Ansible, begin, in_parallel, kill_all, wait
 
 
@@ -93,10 +93,7 @@ class Stage:
 def staged(cluster: Cluster, directory: Path, topic: str, script: str, names: Sequence[str], **options: Any) -> Iterator[Stage]:
     with namespace(cluster, topic) as kubectl:
         kubectl.apply(*(deployment(cluster, name, script, resources={"limits": {"memory": "20Mi"}}) for name in names))
-        wait(
-            "all are killed for memory",
-            lambda: (pods := kubectl.pods()) and len(pods) == len(names) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
-        )
+        await_memory_kills(kubectl, len(names))
         ansible = Ansible(directory, namespace=kubectl.namespace, **{**QUICK, **options})
         yield Stage(kubectl, ansible, ansible.propose(kubectl.namespace, names))
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.staging import Kubectl, hungry, namespace, reasons
-from tests.integration.support import QUICK, Ansible, in_parallel, result_of, wait
+from tests.integration.staging import Kubectl, await_memory_kills, hungry, namespace
+from tests.integration.support import QUICK, Ansible, in_parallel, result_of
 
 NAMES = ("settled", "hungry", "drifted", "gone")
 LIMIT = "/spec/template/spec/containers/0/resources/limits/memory"
@@ -43,10 +43,7 @@ class Stage:
 def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with namespace(cluster, "rollback") as kubectl:
         kubectl.apply(*(hungry(cluster, name) for name in NAMES))
-        wait(
-            "all are killed for memory",
-            lambda: (pods := kubectl.pods()) and len(pods) == len(NAMES) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
-        )
+        await_memory_kills(kubectl, len(NAMES))
         ansible = Ansible(tmp_path_factory.mktemp("records"), **QUICK)
         ids = ansible.propose(kubectl.namespace, NAMES)
         for name in NAMES:

@@ -17,8 +17,8 @@ import pexpect
 import pytest
 
 from tests.cluster import Cluster
-from tests.integration.staging import Kubectl, hungry, namespace, reasons
-from tests.integration.support import ESCAPE, QUICK, Ansible, begin, command, environment, wait
+from tests.integration.staging import Kubectl, await_memory_kills, hungry, namespace
+from tests.integration.support import ESCAPE, QUICK, Ansible, begin, command, environment
 from tests.person import QUESTION, play
 
 R = "0001"
@@ -33,10 +33,7 @@ def kubectl(cluster: Cluster) -> Iterator[Kubectl]:
     with namespace(cluster, "terminal") as one:
         names = ("web", "approved", "narrow", "copied-1", "copied-2", "diffed")
         one.apply(*(hungry(cluster, name) for name in names))
-        wait(
-            "all are killed for memory",
-            lambda: (pods := one.pods()) and len(pods) == len(names) and all("OOMKilled" in reasons(mine[0]) for mine in pods.values()),
-        )
+        await_memory_kills(one, len(names))
         yield one
 
 

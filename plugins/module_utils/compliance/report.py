@@ -9,14 +9,12 @@ format. Reports stay short however many records there are: healthy records are c
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from typing import Any, Mapping
 from xml.etree import ElementTree
 
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import ERROR, INFO, WARNING
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 
 Document = Mapping[str, Any]
@@ -119,28 +117,6 @@ def junit(document: Document, strict: bool) -> bytes:
     ElementTree.indent(root)
     body: bytes = ElementTree.tostring(root, encoding="utf-8")
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + body + b"\n"
-
-
-def writable(option: str, path: str) -> None:
-    """Raises BadInput when a report could not be written later on."""
-    directory = os.path.dirname(os.path.abspath(path))
-    problem = "is a directory" if os.path.isdir(path) else "" if os.access(directory, os.W_OK) else "Permission denied"
-    problem = problem if os.path.isdir(directory) else "No such file or directory"
-    if problem:
-        raise BadInput(f"{option} {path} cannot be written: {problem}.", "Give a path in a directory that you may write.")
-
-
-def write(option: str, path: str, data: bytes) -> None:
-    """Whole or not at all. Raises BadInput naming the option."""
-    temporary = f"{path}.{os.getpid()}.part"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise BadInput(f"{option} {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write.") from error
 
 
 def _checked(document: Document) -> str:

@@ -13,6 +13,7 @@ import os
 import unicodedata
 from typing import Any, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import allowed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import actor
 
 Identity = dict[str, Any]
@@ -55,9 +56,9 @@ def refusal(policy: Mapping[str, Any], asked: Mapping[str, Any], by: Mapping[str
         return _MISSING[how]
     if how == "cluster_user" and name.startswith(_SERVICE_ACCOUNT):
         return f"{name} is a service account, and no person"
-    if (policy["approvers"] or policy["approver_groups"]) and name not in policy["approvers"] and not set(groups) & set(policy["approver_groups"]):
-        listed = ", ".join([*policy["approvers"], *(f"group {one}" for one in policy["approver_groups"])])
-        return f"{name} is not among the approvers of this risk class ({listed})"
+    listed = allowed(policy)
+    if listed and name not in policy["approvers"] and not set(groups) & set(policy["approver_groups"]):
+        return f"{name} is not among the approvers of this risk class ({', '.join(listed)})"
     if policy["four_eyes"] and _same_person(asked, by, how):
         return f"this risk class needs four eyes, and {name} also made the proposal"
     return ""

@@ -35,28 +35,29 @@ _FILTERS: dict[str, Callable[[Entry], bool]] = {
 FILTERS = tuple(_FILTERS)
 
 
-def read(store: Directory, identifier: str = "", only: list[str] | None = None) -> dict[str, Any]:
-    """{records[], events[] (of the one record asked for)}; ``only`` these ids, or all. Raises NotFound, RecordDamaged (of the one), StoreFailed."""
+def read(
+    store: Directory, identifier: str = "", only: list[str] | None = None, visit: Callable[[Record], None] = lambda record: None
+) -> dict[str, Any]:
+    """{records[], events[] (of the one record asked for)}; ``only`` these ids, or all. ``visit`` gets every record that verifies.
+
+    Raises NotFound, RecordDamaged (of the one), StoreFailed.
+    """
     now = clock.stamp(clock.now())
     if identifier:
         record = store.load(identifier)
+        visit(record)
         return {"records": [entry(store, record, now)], "events": record.events}
-    return {"records": [_readable(store, one, now) for one in store.identifiers() if only is None or one in only]}
+    return {"records": [_readable(store, one, now, visit) for one in store.identifiers() if only is None or one in only]}
 
 
-def refresh(store: Directory, only: list[str]) -> list[str]:
-    """Write the PHRs that do not name the newest event of their record: a run died in between. Returns their paths."""
-    written = []
-    for identifier in only:
-        record = store.load(identifier)
-        try:
-            with open(store.document(record), encoding="utf-8") as file:
-                lags = f"head: {record.events[-1]['hash']}\n" not in file.read(_FRONT_MATTER)
-        except (OSError, UnicodeDecodeError):
-            lags = True
-        if lags:
-            written.append(store.publish(record))
-    return written
+def refresh(store: Directory, record: Record) -> str:
+    """Write a PHR that does not name the newest event of its record: a run died in between. Returns its path, "" when it was up to date."""
+    try:
+        with open(store.document(record), encoding="utf-8") as file:
+            lags = f"head: {record.events[-1]['hash']}\n" not in file.read(_FRONT_MATTER)
+    except (OSError, UnicodeDecodeError):
+        lags = True
+    return store.publish(record) if lags else ""
 
 
 def select(records: list[Entry], wanted: str) -> list[Entry]:
@@ -184,9 +185,11 @@ def render(store: Directory, records: list[Entry], write: bool) -> list[str]:
     return differing
 
 
-def _readable(store: Directory, identifier: str, now: str) -> Entry:
+def _readable(store: Directory, identifier: str, now: str, visit: Callable[[Record], None]) -> Entry:
     try:
-        return entry(store, store.load(identifier), now)
+        record = store.load(identifier)
+        visit(record)
+        return entry(store, record, now)
     except RecordDamaged as error:
         return {
             "id": identifier,

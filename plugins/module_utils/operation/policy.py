@@ -103,14 +103,19 @@ def frozen(settings: Mapping[str, Any], moment: datetime) -> str:
 def rules_of(settings: Mapping[str, Any]) -> list[str]:
     """What a policy asks for, in words, for the approver."""
     settings = {**DEFAULTS["medium"], **settings}
-    allowed = [*settings["approvers"], *(f"group {name}" for name in settings["approver_groups"])]
+    named = allowed(settings)
     return [
         f"decision due within {_span(settings['sla_minutes'])}, approval valid for {_span(settings['approval_minutes'])}",
         *(["four eyes: somebody else than who proposed it"] if settings["four_eyes"] else []),
         *([_PROOF_WORDS[settings["proof"]]] if settings["proof"] in _PROOF_WORDS else []),
-        *([f"approvers: {', '.join(allowed)}"] if allowed else []),
+        *([f"approvers: {', '.join(named)}"] if named else []),
         *(f"frozen: {describe(window)}" for window in settings["freeze"]),
     ]
+
+
+def allowed(settings: Mapping[str, Any]) -> list[str]:
+    """Who may approve, in words; empty where that is everyone who can write the records."""
+    return [*settings["approvers"], *(f"group {name}" for name in settings["approver_groups"])]
 
 
 def describe(window: Mapping[str, Any]) -> str:

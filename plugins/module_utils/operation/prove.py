@@ -25,7 +25,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import 
 
 Show = Callable[[float, str, str], None]  # (seconds, what is seen, what the seconds count)
 _FOLLOWS = {"checks": "executed", "watch": "validated"}
-_BUSY = 429  # as with 5xx, the server says nothing about the workload: ask again
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _observed(api: Api, subject: Mapping[str, str], shown: Ticker, pace: Pace) -
         try:
             return observe(api, subject)
         except (Unreachable, ApiError) as error:
-            away = isinstance(error, Unreachable) or error.status >= 500 or error.status == _BUSY
+            away = isinstance(error, Unreachable) or error.for_now
             waited = time.monotonic() - begun
             if not away or waited > pace.patience:
                 raise

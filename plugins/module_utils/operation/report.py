@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, Mapping
 
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
+from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, identity, phr
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
@@ -57,32 +56,9 @@ def row(store: Directory, record: Record) -> dict[str, Any]:
     }
 
 
-def writable(path: str) -> None:
-    """Raises BadInput when the document could not be written later on."""
-    directory = os.path.dirname(os.path.abspath(path))
-    problem = (
-        "is a directory"
-        if os.path.isdir(path)
-        else "No such file or directory" if not os.path.isdir(directory) else "" if os.access(directory, os.W_OK) else "Permission denied"
-    )
-    if problem:
-        raise BadInput(f"result_file {path} cannot be written: {problem}.", "Give a path in a directory that you may write.")
-
-
 def write(path: str, document: Mapping[str, Any]) -> None:
-    """Whole or not at all. Raises BadInput naming the option."""
-    temporary = f"{path}.{os.getpid()}.part"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise BadInput(
-            f"result_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write."
-        ) from error
+    """The result_file, whole or not at all. Raises BadInput naming the option."""
+    output.write("result_file", path, f"{json.dumps(document, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def _reason(record: Record) -> str:

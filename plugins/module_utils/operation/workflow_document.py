@@ -83,8 +83,7 @@ def render(policies: Mapping[str, Mapping[str, Any]], source: str) -> str:
 
 
 def _approvers(settings: Mapping[str, Any]) -> str:
-    named = [*settings["approvers"], *(f"group {name}" for name in settings["approver_groups"])]
-    return ", ".join(named) or "everyone who can write the records"
+    return ", ".join(policy.allowed(settings)) or "everyone who can write the records"
 
 
 def _span(minutes: int) -> str:

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance import audit, report
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.checklist import CHECKS
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import plain
@@ -142,10 +143,10 @@ def test_many_findings_stay_short(stage: Stage) -> None:
 
 def test_reports_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="junit_file .* cannot be written: No such file or directory"):
-        report.writable("junit_file", str(tmp_path / "no" / "x.xml"))
+        output.writable("junit_file", str(tmp_path / "no" / "x.xml"))
     with pytest.raises(BadInput, match="markdown_file .* is a directory"):
-        report.writable("markdown_file", str(tmp_path))
-    report.write("result_file", str(tmp_path / "x"), b"1")
+        output.writable("markdown_file", str(tmp_path))
+    output.write("result_file", str(tmp_path / "x"), b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 

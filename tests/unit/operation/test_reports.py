@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound, RecordDamaged
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, phr, proposal, report
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
@@ -110,11 +111,11 @@ def test_writing_is_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name, problem", [("no/such/result.json", "No such file or directory"), ("", "[Ii]s a directory")])
 def test_a_result_file_that_cannot_be_written_is_named(tmp_path: Path, name: str, problem: str) -> None:
-    for check in (report.writable, lambda path: report.write(path, {})):
+    for check in (lambda path: output.writable("result_file", path), lambda path: report.write(path, {})):
         with pytest.raises(BadInput, match=f"result_file {tmp_path}.* cannot be written: {problem}"):
             check(str(tmp_path / name))
     assert list(tmp_path.iterdir()) == [] and list(tmp_path.parent.glob("*.part")) == []
-    report.writable(str(tmp_path / "result.json"))
+    output.writable("result_file", str(tmp_path / "result.json"))
 
 
 def test_a_list_shows_all_and_hides_none(store: Directory) -> None:
