@@ -40,6 +40,8 @@ class Turn:
     pieces: int = 1  # streamed in so many pieces ...
     pause: float = 0.0  # ... with so many seconds between them
     usage: tuple[int, int] = (100, 20)  # tokens of the prompt and of the completion
+    cost: float | None = None  # of this answer, stated with its tokens without being asked, as OpenRouter does
+    headers: tuple[tuple[str, str], ...] = ()  # further ones of the response
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +125,17 @@ def opinion(**fields: Any) -> Callable[[Request], Turn]:
     return compute
 
 
+def in_turn(*steps: Step) -> Callable[[Request], Turn]:
+    """Request n gets step n, whatever conversation it belongs to; the last step answers everything after it."""
+    waiting = list(steps)
+
+    def compute(request: Request) -> Turn:
+        step = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return step if isinstance(step, Turn) else step(request)
+
+    return compute
+
+
 class ScriptedModel:
     """Serves a script on 127.0.0.1. Turn n of a conversation gets step n; the last step answers everything after it."""
 
@@ -171,17 +184,18 @@ class _Handler(BaseHTTPRequestHandler):
         if self.model.closed.wait(None if turn.wait == HANG else turn.wait) and turn.wait == HANG:
             return
         if turn.body is not None:
-            self._send(turn.status, "application/json", [turn.body])
+            body = json.dumps({"error": json.loads(turn.body)["error"]["message"]}) if turn.status != 200 and "/api/chat" in request.path else turn.body
+            self._send(turn.status, "application/json", [body], headers=turn.headers)
             return
         speak = next(function for mark, function in _DIALECTS.items() if mark in request.path)
         content_type, chunks = speak(request, turn)
-        self._send(turn.status, content_type, chunks, turn.pause)
+        self._send(turn.status, content_type, chunks, turn.pause, turn.headers)
 
-    def _send(self, status: int, content_type: str, chunks: list[str], pause: float = 0.0) -> None:
+    def _send(self, status: int, content_type: str, chunks: list[str], pause: float = 0.0, headers: tuple[tuple[str, str], ...] = ()) -> None:
         try:
             self.send_response(status)
-            self.send_header("content-type", content_type)
-            self.send_header("connection", "close")
+            for name, value in (("content-type", content_type), ("connection", "close"), *headers):
+                self.send_header(name, value)
             self.end_headers()
             for chunk in chunks:
                 self.wfile.write(chunk.encode())
@@ -200,7 +214,7 @@ def _openai(request: Request, turn: Turn) -> tuple[str, list[str]]:
     ]
     finish = "tool_calls" if calls else "stop"
     common = {"id": "scripted", "created": int(time.time()), "model": str(request.body.get("model", "scripted"))}
-    usage = {"prompt_tokens": turn.usage[0], "completion_tokens": turn.usage[1], "total_tokens": sum(turn.usage)}
+    usage: dict[str, float] = {"prompt_tokens": turn.usage[0], "completion_tokens": turn.usage[1], "total_tokens": sum(turn.usage)}
     if not request.body.get("stream"):
         message = {"role": "assistant", "content": turn.text, **({"tool_calls": calls} if calls else {})}
         choice = {"index": 0, "message": message, "finish_reason": finish}
@@ -210,7 +224,9 @@ def _openai(request: Request, turn: Turn) -> tuple[str, list[str]]:
         deltas.append({"role": "assistant", "tool_calls": calls})
     chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-    if (request.body.get("stream_options") or {}).get("include_usage"):
+    if turn.cost is not None:
+        usage["cost"] = turn.cost
+    if turn.cost is not None or (request.body.get("stream_options") or {}).get("include_usage"):
         chunks.append({"choices": [], "usage": usage})
     lines = [json.dumps({**common, "object": "chat.completion.chunk", **chunk}) for chunk in chunks]
     return "text/event-stream", [f"data: {line}\n\n" for line in [*lines, "[DONE]"]]

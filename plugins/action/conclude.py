@@ -34,7 +34,7 @@ class ActionModule(Action):
             say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
         if options["result_file"]:
             report.write(options["result_file"], redact_object(document))
-        bad = [row for row in document["records"] if row["state"] in report.FAILED]
+        bad = [row for row in document["records"] if row["state"] in report.FAILED and not row.get("repeat")]
         message = options["error"] or "; ".join(f"record {row['id']} {row['state'].replace('_', ' ')}: {row['reason']}" for row in bad)
         return {"failed": True, "msg": redact(message)[0]} if message else {"document": document}
 

@@ -9,7 +9,7 @@ import itertools
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDamaged
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, report, screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, history, listing, report, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, say, width
 
@@ -24,7 +24,8 @@ class ActionModule(Action):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = self.records(options)
-        result = listing.read(store, options["record"] or "")
+        measured: list[history.Entry] = []
+        result = listing.read(store, options["record"] or "", visit=lambda record: measured.append(history.entry(record.events)))
         everything = result["records"]
         if not options["record"]:
             result["records"] = listing.ordered(listing.select(everything, options["state"]))
@@ -36,7 +37,7 @@ class ActionModule(Action):
             say(screen.outcome(record.identifier, record.state, row["reason"], nearest(row["path"]), row["next"], width()))
         elif everything:
             say(_joined(screen.table(result["records"], width())))
-            say([(listing.summary(everything), "")])
+            say([("; ".join(filter(None, (listing.summary(everything), history.summary(measured)))), "")])
         else:
             say([(f"There are no records in {store.path}.", "")])
         damaged = [one["id"] for one in result["records"] if one["state"] == "damaged"]

@@ -13,8 +13,10 @@ short_description: Find out why pods fail and propose one exact change per workl
 version_added: 0.1.0
 author: aiops.k8s contributors (@aiops-k8s)
 description:
-  - Reads a namespace or the whole cluster in one step (pods, owners, events, logs, nodes, quotas), names the root cause of every failing
-    workload with its evidence, and derives a change where a safe one follows from the facts.
+  - Reads a namespace or the whole cluster in one step (pods, owners, events, logs, Services, claims, nodes, quotas and more), names the root
+    cause of everything that fails with its evidence, and derives a change where a safe one follows from the facts.
+  - One finding per cause. Replicas are folded into one, and what fails because of something else is listed under it (C(affects)).
+  - The worst come first, by how much stands still and how much hangs on it.
   - A change is rehearsed by the API server (dry run), and the API server is asked whether the executor may make it.
   - It only reads. The change is made by M(aiops.k8s.change), after it was recorded by M(aiops.k8s.propose) and approved by M(aiops.k8s.decide).
 extends_documentation_fragment:
@@ -25,10 +27,31 @@ options:
     description: Namespace to diagnose. Without it, the whole cluster.
     type: str
   workload:
-    description: Only this workload, as V(deployment/web), V(statefulset/db), V(daemonset/agent), V(replicaset/x) or V(job/y). Needs O(namespace).
+    description:
+      - Only this workload, as V(deployment/web), V(statefulset/db), V(daemonset/agent), V(replicaset/x), V(job/y) or V(cronjob/z).
+        Needs O(namespace). What it suffers from is found although it lies elsewhere in the namespace.
     type: str
   pod:
     description: Only the pod of this name. Needs O(namespace).
+    type: str
+  sweep:
+    description:
+      - V(each) makes a proposal, and so a record, for each failing object. V(summary) makes one for all of them, ranked by impact and without a plan.
+      - V(auto) is V(each) for up to 100 failing objects, and V(summary) beyond.
+    type: str
+    choices: [auto, each, summary]
+    default: auto
+  history:
+    description:
+      - Earlier operations, so that a fix which failed is not proposed again. The playbook takes them from its own records with O(records_dir).
+    type: list
+    elements: dict
+    default: []
+  records_dir:
+    description: Directory of the records that O(history) is taken from. Without it nothing is known of earlier operations.
+    type: path
+  feature:
+    description: Directory below O(records_dir).
     type: str
   memory_limit_max:
     description: The highest memory limit that may be proposed for a container, as a Kubernetes quantity.
@@ -102,8 +125,13 @@ findings:
     expected_outcome: {description: What is to be seen after that., type: str}
     runbook: {description: The runbook of this code., type: str}
     pods: {description: The failing pods., type: list}
+    affects: {description: "What else fails because of this: kind, namespace, name.", type: list}
+    since: {description: "When the failure was first visible, RFC 3339; empty where that is not known.", type: str}
+    impact: {description: "What hangs on it: failing_pods, ready_pods, services, affects.", type: dict}
 proposals:
-  description: One per failing workload - its findings, evidence, and either the plan or the reason why no change is proposed (C(no_plan_reason)).
+  description: >-
+      One per failing object, or one for all of them (O(sweep)) - its findings, evidence, and either the plan or the reason why no change is
+      proposed (C(no_plan_reason)) and the commands by hand (C(by_hand)).
   returned: always
   type: list
   elements: dict

@@ -18,13 +18,15 @@ description:
   - The model gets the finding and its evidence, without secrets and cut to a limit. With O(service_account) it may also run read-only
     C(kubectl) commands as that service account, with a token that is valid for ten minutes. It never gets the credentials of this task.
   - A failing engine is not a failing task. Every question gets an opinion whose C(outcome) says what happened, unless O(ai=required).
+  - Where it runs on the control node, the terminal shows each question, each command that the engine runs or is refused, and each answer,
+    as they happen. The task keyword C(no_log) switches that off.
   - API keys come from the environment only, see the keyword C(environment). Only the variables of the chosen provider, proxies and
     C(SSL_CERT_FILE) reach the engine.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
 options:
   questions:
-    description: What to ask, as M(aiops.k8s.diagnose) returns it. One run of kubectl-ai each, one after the other.
+    description: What to ask, as M(aiops.k8s.diagnose) returns it. One run of kubectl-ai each.
     type: list
     elements: dict
     required: true
@@ -77,10 +79,26 @@ options:
     type: str
   budget:
     description:
-      - Seconds that all questions may take together, including getting the token. Questions that find it spent get C(outcome=timeout).
-      - A run that is still going when the budget ends is killed with everything that it has started.
+      - Seconds that all questions may take together, including getting the token.
+      - Each question gets an equal share, and what others have left of theirs. A run that is still going when its share ends is killed with
+        everything that it has started, and its question gets C(outcome=timeout).
+      - An endpoint that fails one question (unreachable, wrong key, unknown model, quota, no sign of life) is not asked the others.
     type: float
     default: 20
+  max_questions:
+    description: How many questions are asked, at most 1000, those of the most severe findings first. The others get C(outcome=skipped).
+    type: int
+    default: 10
+  parallel:
+    description: How many questions are under way at the same time, at most 16. The default is 4; with V(ollama) and V(llamacpp), 1.
+    type: int
+  prompt_file:
+    description:
+      - A text file, on the machine where the task runs, in place of the text around the data in the prompt. The default is in the collection,
+        F(plugins/module_utils/engine/prompts/second_opinion.txt).
+      - C({data}), C({tools}) and C({answer_format}) must stand in it exactly once. What they become is always the collection's, so a file
+        can drop neither redaction and quoting nor the form of the answer.
+    type: path
   service_account:
     description:
       - Read-only service account whose short-lived token the engine gets. The connection options of this module ask for it, and need
@@ -147,6 +165,12 @@ EXAMPLES = r"""
   environment:
     OLLAMA_HOST: http://127.0.0.1:11434
 
+- name: Ask about the three worst findings, in words of our own
+  aiops.k8s.kubectl_ai:
+    questions: "{{ diagnosis.questions }}"
+    max_questions: 3
+    prompt_file: "{{ playbook_dir }}/files/second_opinion.txt"
+
 - name: Ask an endpoint that is compatible with OpenAI
   aiops.k8s.kubectl_ai:
     questions: "{{ diagnosis.questions }}"
@@ -173,7 +197,8 @@ opinions:
       description:
         - V(answered), the model agrees with the root cause. V(disagrees), it answered and does not.
         - V(unavailable), nothing was asked or nobody was there - switched off, no program, no provider, wrong key, no network, quota.
-        - V(timeout), the budget was spent. V(refused), the model refused, or wanted to run what changes something.
+        - V(skipped), not asked because of O(max_questions).
+        - V(timeout), its share of the budget was spent. V(refused), the model refused, or wanted to run what changes something.
         - V(unparseable), it said something else than what was asked for, or nothing.
       type: str
       sample: answered
@@ -186,72 +211,55 @@ opinions:
     evidence: {description: Ids of the evidence that it cites., type: list, elements: str, sample: [E1]}
     confidence: {description: From 0 to 1., type: float, sample: 0.8}
     note: {description: Anything else that it says., type: str}
+    extra_findings:
+      description:
+        - Other problems that it sees, at most five. Text only, nothing is derived from them. Each cites evidence of the question, and its
+          object is the finding's or is named in that evidence; what does not is dropped, which C(remarks) says.
+      type: list
+      elements: dict
+      contains:
+        title: {description: A few words., type: str}
+        root_cause: {description: What is wrong., type: str}
+        object: {description: "C(kind), C(namespace) and C(name).", type: dict}
+        evidence: {description: Ids of the evidence that it cites., type: list, elements: str}
     commands: {description: The kubectl commands that were run for it., type: list, elements: str}
     identity: {description: "Who it was in the cluster: V(none) or the user name of the service account.", type: str}
     duration_seconds: {description: Time for this question., type: float, sample: 2.1}
     prompt_sha256: {description: Checksum of C(prompt)., type: str}
-    prompt: {description: The text as it was sent., type: str}
-    tokens: {description: "C(prompt) and C(completion), where the provider states them.", type: dict}
+    prompt: {description: "The text as it was sent; when it was asked again, the last one.", type: str}
+    template_sha256: {description: "Checksum of the file around it, see O(prompt_file).", type: str}
+    attempts: {description: Runs of kubectl-ai for this question., type: int, sample: 1}
+    tokens: {description: "C(prompt) and C(completion) of all runs, where the provider states them; else none.", type: dict}
+    cost:
+      description: "C(amount) and C(currency) of all runs, where the endpoint states them; else none."
+      type: dict
+      sample: {amount: 0.00042, currency: USD}
+usage:
+  description:
+    - Sums over all questions - C(questions), C(answered), C(attempts), C(seconds), C(tokens) and C(cost).
+    - The last two as in an opinion, none where no answer states them.
+  returned: always
+  type: dict
 """
 
 import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.bundle import Limits
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.kubectl_ai import ENGINE, Settings, ask
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import ANSWERED, Opinion, unanswered
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.process import unwind_when_terminated
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.providers import PROVIDERS
-from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION
-
-_QUESTION = {
-    "id": {"type": "str", "required": True},
-    "finding": {"type": "dict", "required": True},
-    "evidence": {"type": "list", "elements": "dict", "default": []},
-    "remedies": {"type": "list", "elements": "dict", "default": []},
-}
-_ACCOUNT = {"namespace": {"type": "str", "required": True}, "name": {"type": "str", "required": True}}
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.task import SPEC, answers
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CONNECTION,
-            "questions": {"type": "list", "elements": "dict", "required": True, "options": _QUESTION},
-            "ai": {"type": "str", "choices": ["auto", "off", "required"], "default": "auto"},
-            "binary": {"type": "path"},
-            "provider": {"type": "str", "choices": list(PROVIDERS)},
-            "model": {"type": "str"},
-            "budget": {"type": "float", "default": 20},
-            "service_account": {"type": "dict", "options": _ACCOUNT},
-            "max_evidence_bytes": {"type": "int", "default": 32000},
-            "max_excerpt_bytes": {"type": "int", "default": 4000},
-            "confine": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-        no_log=True,  # evidence is other people's logs; it does not belong into the journal of this machine
-    )
+    # evidence is other people's logs; it does not belong into the journal of this machine
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, no_log=True)
     unwind_when_terminated()
-    opinions = _opinions(module)
-    if module.params["ai"] == "required" and opinions and not any(opinion["outcome"] in ANSWERED for opinion in opinions):
-        module.fail_json(msg=_nobody_answered(opinions), opinions=opinions)
-    module.exit_json(changed=False, opinions=opinions)
-
-
-def _opinions(module: AnsibleModule) -> list[Opinion]:
-    options = module.params
-    if options["ai"] == "off":
-        return [unanswered(question["id"], ENGINE, "unavailable", "switched off with ai=off") for question in options["questions"]]
-    settings = Settings(
-        options["binary"], options["provider"], options["model"], Limits(options["max_excerpt_bytes"], options["max_evidence_bytes"]), options["confine"],
-    )
-    return ask(options["questions"], settings, options["budget"], os.environ, connection=options, service_account=options["service_account"])
-
-
-def _nobody_answered(opinions: list[Opinion]) -> str:
-    reasons = dict.fromkeys(f"{opinion['outcome']}: {opinion['reason']}" for opinion in opinions)
-    return f"ai=required, but {ENGINE} answered none of {len(opinions)} question(s). {'; '.join(reasons)}. Set ai=auto to go on without it."
+    try:
+        result = answers(module.params, os.environ)
+    except AiopsError as error:
+        module.fail_json(msg=str(error), **error.details)
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ description:
   - Writes one record per proposal of a workflow module such as M(aiops.k8s.diagnose), with the digest of its plan, renders its PHR, and shows
     findings, evidence, change, risk and undo on the terminal.
   - A proposal without a plan is recorded as advice and closed at once. Nothing in the cluster is touched.
+  - What is on record already is not recorded again, but referred to - a proposal with the same findings and plan that can still be decided, an operation
+    on them that is not over, the same advice of the last day, and, where nobody is asked, the same change that was rejected within the last day.
+  - A proposal that can still be decided but no longer fits the workload ends as V(expired) when a new one about the same finding takes its place.
   - It runs on the control node, in Ansible's own process.
 extends_documentation_fragment:
   - aiops.k8s.records
@@ -44,6 +47,10 @@ options:
       - The policy file binds when the plan is decided and carried out, so that an option can be stricter, never laxer.
     type: dict
     default: {}
+  again:
+    description: Record every proposal, also one that is on record already.
+    type: bool
+    default: false
   repeat:
     description: Options, none of them secret, that the commands shown as next have to repeat, such as V(records_dir) or V(context).
     type: dict
@@ -54,7 +61,7 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Shows the proposals and writes no record.
+    description: Shows the proposals, and those that are on record already, and writes no record.
 """
 
 EXAMPLES = r"""
@@ -66,10 +73,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 records:
-  description: One entry per proposal - id, digest, state, phr, and notice, the lines of a message about it.
+  description:
+    - One entry per proposal - id, digest, state, phr, notice (the lines of a message about it), earlier (ids of earlier records of the same finding),
+      and repeat (whether it was on record already).
   returned: success
   type: list
   elements: dict
+repeats:
+  description: The ids of those that were on record already.
+  returned: success
+  type: list
+  elements: str
 ask:
   description: Whether a person is to be asked now.
   returned: success

@@ -13,7 +13,9 @@ version_added: 0.1.0
 author: aiops.k8s contributors (@aiops-k8s)
 description:
   - Polls the checks of the plan with live progress, and writes V(validated) or V(failed).
-  - Then watches the workload, and writes V(closed) or V(failed). What failed is undone by M(aiops.k8s.change) with V(invert).
+  - Both keep the error signals of the workload since the change, that is the cluster's warning events about it, and times and means at V(validated).
+  - Then watches the workload, and writes V(closed) or V(failed). It fails when pods are missing for more than two minutes, a container restarts, or
+    an event says that one died, also in a pod that is gone by now. What failed is undone by M(aiops.k8s.change) with V(invert).
   - It runs on the control node, in Ansible's own process.
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Iterator, Mapping
@@ -16,7 +18,9 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 
 JSON_PATCH = "application/json-patch+json"
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"  # of a list: only the metadata of each item
-PAGE = 500  # objects per page of a list: 1 to 3 MB of pods
+PAGE = 250  # objects per page of a list: 1 to 2 MB of pods, ten times that when parsed
+# where a list goes on, at the start of its text as the server writes it
+_CONTINUE = re.compile(rb'^\{"kind":"\w+","apiVersion":"[\w./-]+","metadata":\{[^{}]*?"continue":"([\w+/=-]+)"')
 _GO_ESCAPES = {letter: f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 FIELD_MANAGER = "aiops.k8s"
 _BUSY = 429
@@ -61,9 +65,9 @@ class Api:
         """Send one request and return the parsed JSON. Raises ApiError or Unreachable."""
         return json.loads(self._send(method, path, query, body, content_type, accept, timeout))
 
-    def text(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = 30.0) -> str:
-        """GET something that is not JSON (logs, metrics). Bytes that are not UTF-8 are replaced."""
-        return self._send("GET", path, query, None, "", "*/*", timeout).decode("utf-8", "replace")
+    def text(self, path: str, query: Mapping[str, Any] | None = None, *, timeout: float = 30.0, again: bool = True) -> str:
+        """GET something that is not JSON (logs, metrics). Bytes that are not UTF-8 are replaced. ``again``: once more where nothing comes."""
+        return self._send("GET", path, query, None, "", "*/*", timeout, again=again).decode("utf-8", "replace")
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """One object, or None where it does not exist."""
@@ -75,18 +79,42 @@ class Api:
             raise
 
     def pages(self, path: str, query: Mapping[str, Any] | None = None, accept: str = "application/json") -> Iterator[dict[str, Any]]:
-        """The items of a list, read page by page, so that memory follows what the caller keeps. ``accept``: another form of them, such as METADATA."""
-        token = ""
-        while True:
+        """The items of a list, read page by page, so that memory follows what the caller keeps. ``accept``: another form of them, such as METADATA.
+
+        The server works on the next page while the caller works on this one.
+        """
+
+        def fetch(token: str) -> bytes:
             chunk = {"limit": PAGE, **(query or {}), **({"continue": token} if token else {})}
-            answer = self.request("GET", path, chunk, accept=accept)
-            yield from answer.get("items") or []
-            token = answer.get("metadata", {}).get("continue", "")
-            if not token:
-                return
+            return self._send("GET", path, chunk, None, "application/json", accept, 30.0)
+
+        body: bytes | None = fetch("")
+        with ThreadPoolExecutor(1) as pool:
+            while body is not None:
+                match = _CONTINUE.match(body)
+                ahead = pool.submit(fetch, match[1].decode()) if match else None
+                answer, body = json.loads(body), None  # the text is as large as what becomes of it
+                items, token = answer.get("items") or [], answer.get("metadata", {}).get("continue", "")
+                answer = None
+                items.reverse()
+                while items:
+                    yield items.pop()  # so that an item lives no longer than its reader wants
+                if ahead:
+                    body = ahead.result()
+                elif token:
+                    body = fetch(token)
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, accept: str, timeout: float
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        content_type: str,
+        accept: str,
+        timeout: float,
+        *,
+        again: bool = True,
     ) -> bytes:
         urllib3 = library("urllib3")
         headers = urllib3.HTTPHeaderDict([("Accept", accept), ("User-Agent", "aiops.k8s")])
@@ -105,7 +133,7 @@ class Api:
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(timeout, 5.0), read=timeout),
                 # a request that may have been carried out is never sent twice
-                retries=urllib3.Retry(1 if method == "GET" else 0, redirect=0),
+                retries=urllib3.Retry(1 if method == "GET" and again else 0, redirect=0),
             )
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(

@@ -3,9 +3,9 @@
 
 """One collecting step: everything that an analysis may read, from the cluster into plain JSON, in parallel.
 
-    schema, taken_at, cluster{uid, server, version}, user, target{namespace, workload, pod}
-    objects{pods[], events[], replicasets[], ...}   whole API objects; neither secrets nor configmaps are read
-    logs{"pod/container": {current, previous}}      text, bounded in lines and bytes
+    schema, taken_at, cluster{uid, server, version}, user
+    objects{pods[], events[], replicasets[], ...}   API objects, slimmed (slim.py); never secrets; of configmaps names, and "keys" where these matter
+    logs{"namespace/pod/container": {current, previous}}   text, bounded in lines and bytes
     coverage{read[], not_evaluated[{what, missing}]}
 
 A snapshot can be saved and replayed: rules and remedies read nothing else.
@@ -13,129 +13,145 @@ A snapshot can be saved and replayed: rules and remedies read nothing else.
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, NamedTuple
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
 
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, Unreachable, segment
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import config_keys, lists
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.lists import DNS_NAMESPACE, SOURCES
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.logs_read import Log, Reader, Wanted
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 
 SCHEMA = "aiops.k8s/snapshot/v1"
-LOG_LINES = 200
-LOG_BYTES = 64 * 1024
-_PARALLEL = 12
+_PARALLEL = 8  # each holds a connection, whose handshake costs more than a small list
 _MOST_LOGS = 60  # beyond that, replicas of one workload say the same
-_NO_LOG = "unable to retrieve container logs for "  # what the kubelet answers, with status 200, for a log that is gone
-_LOG_TIMEOUT = 10.0  # seconds: a node that is down must not hold up the rest
+_MOST_TAILS = 40  # healthy containers: where there are more, none of their logs is read
 
 Snapshot = dict[str, Any]
-
-
-class Source(NamedTuple):
-    """One list to read: its API path, whether it lies in namespaces, whether no diagnosis is possible without it."""
-
-    kind: str
-    group: str
-    namespaced: bool = True
-    essential: bool = False
-
-
-SOURCES: dict[str, Source] = {
-    "pods": Source("Pod", "/api/v1", essential=True),
-    "events": Source("Event", "/api/v1", essential=True),
-    "replicasets": Source("ReplicaSet", "/apis/apps/v1", essential=True),
-    "deployments": Source("Deployment", "/apis/apps/v1", essential=True),
-    "statefulsets": Source("StatefulSet", "/apis/apps/v1"),
-    "daemonsets": Source("DaemonSet", "/apis/apps/v1"),
-    "jobs": Source("Job", "/apis/batch/v1"),
-    "services": Source("Service", "/api/v1"),
-    "endpointslices": Source("EndpointSlice", "/apis/discovery.k8s.io/v1"),
-    "resourcequotas": Source("ResourceQuota", "/api/v1"),
-    "limitranges": Source("LimitRange", "/api/v1"),
-    "nodes": Source("Node", "/api/v1", namespaced=False),
-}
+Object = dict[str, Any]
+Names = Callable[[Object], list[str]]
 
 
 class Forbidden(AiopsError):
     """The reader lacks verbs that a diagnosis cannot do without; every missing one is named."""
 
 
-def take(api: Api, namespace: str, wants_log: Callable[[dict[str, Any]], list[str]]) -> Snapshot:
+def take(api: Api, namespace: str, wants_log: Names, wants_tail: Names | None = None) -> Snapshot:
     """Read a namespace, or the whole cluster where ``namespace`` is empty.
 
-    wants_log: names of a pod's containers whose logs are worth reading. Raises Forbidden, NotFound (no such namespace),
-    Unreachable, ApiError.
+    wants_log: names of a pod's containers whose logs are worth reading.
+    wants_tail: names of a pod's containers that are well and whose newest lines may be worth a look, where there are few such containers.
+    Raises Forbidden, NotFound (no such namespace), Unreachable, ApiError.
     """
-    objects: dict[str, list[dict[str, Any]]] = {}
-    missing: dict[str, str] = {}
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    with _without_collector(), ThreadPoolExecutor(_PARALLEL) as pool:
+        futures = {name: pool.submit(lists.read, api, name, namespace) for name in SOURCES}
         identity = pool.submit(_identity, api)
-        existence = pool.submit(_existing, api, namespace)
-        lists = {name: pool.submit(_list, api, name, source, namespace) for name, source in SOURCES.items()}
-        for name, future in lists.items():
-            objects[name], missing[name] = future.result()
-        forbidden = {name: verb for name, verb in missing.items() if verb}
+        dns = pool.submit(lists.dns, api) if namespace not in ("", DNS_NAMESPACE) else None
+        answers = {name: future.result() for name, future in futures.items()}
+        objects = {name: items for name, (items, _missing) in answers.items()}
+        forbidden = {name: missing for name, (_items, missing) in answers.items() if missing}
         cluster, user, version = identity.result()
-        existence.result()
-        if any(SOURCES[name].essential for name in forbidden):
-            raise Forbidden(
-                f"{user} may not read what a diagnosis needs: {'; '.join(forbidden.values())}.",
-                "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context.",
-            )
-        wanted = [(pod, container) for pod in _one_of_each_first(objects["pods"]) for container in wants_log(pod)]
-        texts = list(pool.map(lambda one: _logs(api, *one), wanted[:_MOST_LOGS]))
-    coverage = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
-    coverage += [{"what": f"log of {key}", "missing": note} for key, _text, note in texts if note]
-    if wanted[_MOST_LOGS:]:
-        coverage.append({"what": f"logs of {len(wanted) - _MOST_LOGS} more containers", "missing": f"at most {_MOST_LOGS} are read"})
+        _check(api, namespace, user, objects, forbidden)
+        coverage = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
+        rest = pool.submit(_after, api, namespace, objects)
+        wanted, untold = _wanted(objects["pods"], wants_log, wants_tail)
+        logs = _read_logs(pool, Reader(api, not namespace, objects["nodes"]), wanted)
+        endings, lacking = rest.result()
+        objects["events"] += endings
+        coverage += lacking
+        if dns:
+            found, missing = dns.result()
+            for name, items in found.items():
+                objects[name] += items
+            coverage += [{"what": "cluster DNS", "missing": missing}] if missing else []
+    coverage += [{"what": f"log of {log.key}", "missing": log.note} for log in logs if log.note]
+    coverage += untold
     if not cluster:
-        coverage.append({"what": "cluster identity", "missing": "get namespaces/kube-system"})
+        coverage.append({"what": "cluster identity", "missing": f"get namespaces/{DNS_NAMESPACE}"})
     return {
         "schema": SCHEMA,
         "taken_at": clock.stamp(clock.now()),
         "cluster": {"server": api.server, "uid": cluster, "version": version},
         "user": user,
         "objects": objects,
-        "logs": {key: text for key, text, _note in texts},
+        "logs": {log.key: log.texts for log in logs},
         "coverage": {"read": [name for name in SOURCES if name not in forbidden], "not_evaluated": coverage},
     }
 
 
-def _list(api: Api, name: str, source: Source, namespace: str) -> tuple[list[dict[str, Any]], str]:
-    within = f"/namespaces/{segment(namespace)}" if source.namespaced and namespace else ""
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Parsing makes millions of objects and no cycles: looking for some in between would cost a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        identity = {"apiVersion": source.group.split("/", 2)[2], "kind": source.kind}  # the items of a list do not carry them
-        return [{**item, **identity} for item in api.pages(f"{source.group}{within}/{name}")], ""
-    except ApiError as error:
-        if error.status != 403 and source.essential:
-            raise
-        why = "" if error.status == 403 else f" ({error.status} {error.reason})"
-        return [], f"list {name}" + (f" in namespace {namespace}" if within else " in the cluster") + why
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
-def _one_of_each_first(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first pod of each owner, then the second of each, and so on."""
+def _check(api: Api, namespace: str, user: str, objects: dict[str, list[Object]], forbidden: dict[str, str]) -> None:
+    if any(SOURCES[name].essential for name in forbidden):
+        raise Forbidden(
+            f"{user} may not read what a diagnosis needs: {'; '.join(forbidden.values())}.",
+            "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context.",
+        )
+    if namespace and not objects["namespaces"] and "namespaces" not in forbidden:
+        raise NotFound(
+            f"There is no namespace {namespace} in the cluster {api.server}.",
+            "Check the option namespace, and the context of the kubeconfig.",
+        )
+
+
+def _after(api: Api, namespace: str, objects: dict[str, list[Object]]) -> tuple[list[Object], list[Object]]:
+    """What only the lists tell to be worth asking: (further events, what could not be had)."""
+    lacking = config_keys.read(api, config_keys.needed(objects["pods"], objects["events"]), objects["configmaps"])
+    return lists.endings(api, namespace, objects["events"]), lacking
+
+
+def _wanted(pods: list[Object], wants_log: Names, wants_tail: Names | None) -> tuple[list[Wanted], list[Object]]:
+    """(the logs to read, the most telling first; what is left out)."""
+    ranked = _one_of_each_first(pods)
+    wanted = [Wanted(pod, container) for _rank, pod in ranked for container in wants_log(pod)]
+    untold = []
+    if wanted[_MOST_LOGS:]:
+        untold.append({"what": f"logs of {len(wanted) - _MOST_LOGS} more containers", "missing": f"at most {_MOST_LOGS} are read"})
+    wanted = wanted[:_MOST_LOGS]
+    known = {one.key for one in wanted}
+    tails = [Wanted(pod, name, True) for rank, pod in ranked if rank == 1 for name in wants_tail(pod)] if wants_tail else []
+    tails = [one for one in tails if one.key not in known]
+    if len(tails) > _MOST_TAILS:
+        untold.append({"what": f"logs of {len(tails)} healthy containers", "missing": f"more than {_MOST_TAILS}"})
+        tails = []
+    room = _MOST_LOGS - len(wanted)
+    if tails[room:]:
+        untold.append({"what": f"logs of {len(tails) - room} healthy containers", "missing": f"at most {_MOST_LOGS} logs are read"})
+    return wanted + tails[:room], untold
+
+
+def _read_logs(pool: ThreadPoolExecutor, reader: Reader, wanted: list[Wanted]) -> list[Log]:
+    logs = list(pool.map(reader.read, wanted))
+    again = [number for number, log in enumerate(logs) if log.note and reader.again(wanted[number])]
+    if again:
+        reader.be_patient()
+        for number, log in zip(again, pool.map(lambda number: reader.read(wanted[number]), again)):
+            logs[number] = log
+    return logs
+
+
+def _one_of_each_first(pods: list[Object]) -> list[tuple[int, Object]]:
+    """(rank, pod): the first pod of each owner, then the second of each, and so on."""
     seen: dict[str, int] = {}
     ranked = []
     for pod in pods:
         owner = next((one["uid"] for one in pod["metadata"].get("ownerReferences", [])), pod["metadata"]["uid"])
         seen[owner] = seen.get(owner, 0) + 1
         ranked.append((seen[owner], pod))
-    return [pod for _rank, pod in sorted(ranked, key=lambda pair: pair[0])]
-
-
-def _existing(api: Api, namespace: str) -> None:
-    try:
-        known = not namespace or api.get(f"/api/v1/namespaces/{segment(namespace)}") is not None
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        return  # who may not read namespaces may still read inside one
-    if not known:
-        raise NotFound(
-            f"There is no namespace {namespace} in the cluster {api.server}.",
-            "Check the option namespace, and the context of the kubeconfig.",
-        )
+    return sorted(ranked, key=lambda pair: pair[0])
 
 
 def _identity(api: Api) -> tuple[str, str, str]:
@@ -148,27 +164,3 @@ def _identity(api: Api) -> tuple[str, str, str]:
         if error.status != 403:
             raise
         return "", user, version
-
-
-def _logs(api: Api, pod: dict[str, Any], container: str) -> tuple[str, dict[str, str], str]:
-    """(key, {current, previous}, note on what could not be read)."""
-    metadata = pod["metadata"]
-    path = f"/api/v1/namespaces/{segment(metadata['namespace'])}/pods/{segment(metadata['name'])}/log"
-    key, texts, notes = f"{metadata['namespace']}/{metadata['name']}/{container}", {}, []
-    for which, previous in (("current", "false"), ("previous", "true")):
-        query = {"container": container, "previous": previous, "tailLines": LOG_LINES, "limitBytes": LOG_BYTES, "timestamps": "true"}
-        try:
-            text = api.text(path, query, timeout=_LOG_TIMEOUT)
-            texts[which] = "" if text.startswith(_NO_LOG) else text
-        except Unreachable as error:
-            texts[which] = ""
-            notes.append(error.message)
-        except ApiError as error:
-            texts[which] = ""
-            if error.status == 403:
-                notes.append(f"get pods/log in namespace {metadata['namespace']}")
-            elif error.status == 404 and not previous == "true":
-                notes.append("the pod is gone meanwhile")
-            elif error.status not in (400, 404):  # 400: the container has no such log yet
-                notes.append(error.message)
-    return key, texts, "; ".join(sorted(set(notes)))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What a workload looks like right now, as plain data: the same for every kind that runs pods."""
+"""What a workload, or a Service in front of one, looks like right now, as plain data: the same for every kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ KINDS: dict[str, tuple[str, str | None, str, str]] = {
     "StatefulSet": ("apps/v1", None, "updatedReplicas", "availableReplicas"),
     "DaemonSet": ("apps/v1", "desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable"),
     "ReplicaSet": ("apps/v1", None, "fullyLabeledReplicas", "availableReplicas"),
+    "Service": ("v1", None, "", ""),
 }
+_ABSENT: State = {"exists": False, "uid": "", "annotations": {}, "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
 
 
 def observe(api: Api, subject: Mapping[str, str]) -> State:
@@ -26,10 +28,14 @@ def observe(api: Api, subject: Mapping[str, str]) -> State:
 
     exists, uid, annotations{}, settled (the controller has seen the last change), wanted, updated, available,
     pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
+
+    Of a Service the pods are those that it selects, and available are its endpoints that are ready on ports which the pods declare.
     """
     live = objects.read(api, {"apiVersion": KINDS[subject["kind"]][0], **subject})
     if live is None:
-        return {"exists": False, "uid": "", "annotations": {}, "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
+        return dict(_ABSENT)
+    if live["kind"] == "Service":
+        return _service(api, live)
     namespace, selector = live["metadata"]["namespace"], _selector(live["spec"]["selector"])
     listed = list(api.pages(f"/api/v1/namespaces/{segment(namespace)}/pods", {"labelSelector": selector}))
     return summarize(live, listed, _revision(api, live, selector))
@@ -50,6 +56,47 @@ def summarize(live: Mapping[str, Any], pods: list[dict[str, Any]], revision: str
         "available": status.get(available_key, 0),
         "pods": sorted((_pod(pod, revision) for pod in mine), key=lambda pod: str(pod["name"])),
     }
+
+
+def _service(api: Api, live: Mapping[str, Any]) -> State:
+    namespace, name = segment(live["metadata"]["namespace"]), live["metadata"]["name"]
+    selector = _selector({"matchLabels": live["spec"].get("selector")})
+    pods = list(api.pages(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": selector})) if selector else []
+    slices = list(
+        api.pages(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices", {"labelSelector": f"kubernetes.io/service-name={name}"})
+    )
+    return summarize_service(live, pods, slices)
+
+
+def summarize_service(live: Mapping[str, Any], pods: list[dict[str, Any]], slices: list[dict[str, Any]]) -> State:
+    """The state of a Service from the objects themselves."""
+    mine = {pod["metadata"]["uid"]: pod for pod in pods if "deletionTimestamp" not in pod["metadata"]}
+    reached = {
+        (endpoint.get("targetRef") or {}).get("uid", "")
+        for one in slices
+        for endpoint in one.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready") and _declares(mine.get((endpoint.get("targetRef") or {}).get("uid", "")), one)
+    }
+    states = [_pod(pod, "") for pod in mine.values()]
+    return {
+        "exists": True,
+        "uid": live["metadata"]["uid"],
+        "annotations": live["metadata"].get("annotations") or {},
+        "settled": True,
+        "wanted": max(1, sum(1 for one in states if one["ready"])),
+        "updated": len(states),
+        "available": len(reached & set(mine)),
+        "pods": sorted(states, key=lambda pod: str(pod["name"])),
+    }
+
+
+def _declares(pod: Mapping[str, Any] | None, endpoints: Mapping[str, Any]) -> bool:
+    """Whether the ports of an EndpointSlice are among those that a pod declares; a pod that declares none serves what it likes."""
+    if pod is None:
+        return False
+    declared = {port["containerPort"] for container in pod["spec"].get("containers", []) for port in container.get("ports", [])}
+    wanted = {port.get("port") for port in endpoints.get("ports") or []}
+    return bool(wanted) and (not declared or wanted <= declared)
 
 
 def _pod(pod: Mapping[str, Any], revision: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def overdue_since(events: list[Event], now: str) -> str:
 def never_decided(events: list[Event], plan: Mapping[str, Any], now: str) -> bool:
     """Whether a proposal's time ran out without a decision."""
     kinds = {one["kind"] for one in events}
-    if kinds & {"approved", "rejected"}:
+    if kinds & {"approved", "rejected"} or overtaken_in_time(events, plan["policy"]["sla_minutes"]):
         return False
     return "expired" in kinds or (state(events) == "proposed" and now > str(plan["expires"]))
 

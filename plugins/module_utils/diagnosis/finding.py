@@ -8,34 +8,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import runbook
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 
 SEVERITIES = ("info", "warning", "critical")
-
-# code -> runbook below docs/runbooks
-RUNBOOKS = {
-    "OOMKilled": "troubleshoot-oomkilled.md",
-    "OOMKilledNoLimit": "troubleshoot-oomkilled.md",
-    "KilledNotOOM": "troubleshoot-oomkilled.md",
-    "ImageNotFound": "troubleshoot-image-pull.md",
-    "ImagePullRefused": "troubleshoot-image-pull.md",
-    "ImagePullFailed": "troubleshoot-image-pull.md",
-    "InvalidImageName": "troubleshoot-image-pull.md",
-    "ImageNeverPulled": "troubleshoot-image-pull.md",
-    "ConfigMapMissing": "troubleshoot-missing-configuration.md",
-    "SecretMissing": "troubleshoot-missing-configuration.md",
-    "ConfigKeyMissing": "troubleshoot-missing-configuration.md",
-    "ContainerConfigError": "troubleshoot-missing-configuration.md",
-    "InsufficientCPU": "troubleshoot-unschedulable.md",
-    "InsufficientMemory": "troubleshoot-unschedulable.md",
-    "Unschedulable": "troubleshoot-unschedulable.md",
-    "SchedulingGated": "troubleshoot-unschedulable.md",
-    "PodsNotCreated": "troubleshoot-unschedulable.md",
-    "LivenessProbeFailing": "troubleshoot-probes.md",
-    "ReadinessProbeFailing": "troubleshoot-probes.md",
-    "StartupProbeFailing": "troubleshoot-probes.md",
-}
-_DEFAULT_RUNBOOK = "troubleshoot-crashloopbackoff.md"
 
 
 @dataclass
@@ -49,12 +25,15 @@ class Finding:
     expected_outcome: str
     evidence: list[str]
     container: str = ""
-    severity: str = "critical"
+    severity: str = ""  # as the rule says; else by what of the workload still serves
     object: dict[str, str] = field(default_factory=dict)
     pods: list[dict[str, str]] = field(default_factory=list)
+    affects: list[dict[str, str]] = field(default_factory=list)  # {kind, namespace, name} of what else fails because of this
+    since: str = ""  # RFC 3339: when the failure was first visible; empty where that is not known
+    impact: dict[str, Any] = field(default_factory=dict)  # {failing_pods, ready_pods, services[], affects}
     details: dict[str, Any] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The finding as it stands in results and records, without the secrets that a log line may have brought in."""
         document = {key: redact(value)[0] if isinstance(value, str) else value for key, value in asdict(self).items() if key != "details"}
-        return {**document, "runbook": f"docs/runbooks/{RUNBOOKS.get(self.code, _DEFAULT_RUNBOOK)}"}
+        return {**document, "runbook": runbook(self.code)}

@@ -1,138 +1,130 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Rules for pods that find no node, and for controllers that cannot create their pods."""
+"""Rules for pods that find no node. The scheduler counts nodes per reason; which reason decides is worked out from the nodes themselves.
+
+Reasons that lie in storage (claims, volumes) are judged in storage.py, which runs before.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
+from typing import Callable
+from weakref import WeakKeyDictionary
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import binding, evictions, fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, event_evidence
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.obstacles import CONTROL_PLANE, JUDGES, UNHEALTHY, Case, Group, unknown
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, event_time
 
-_INSUFFICIENT = re.compile(r"(?P<nodes>\d+) Insufficient (?P<resource>[a-z0-9./-]*[a-z0-9])")
-_REASONS = (
-    (
-        "had untolerated taint",
-        "no node is without a taint that the pod does not tolerate",
-        "Tolerate the taint in the pod template, or free a node of it.",
-    ),
-    ("were unschedulable", "the nodes are cordoned", "Uncordon a node once it is fit for work."),
-    (
-        "didn't match Pod's node affinity/selector",
-        "no node has the labels that the pod's nodeSelector or affinity asks for",
-        "Correct the nodeSelector, or label a node.",
-    ),
-    ("pod anti-affinity", "the pod's anti-affinity excludes every node", "Soften the anti-affinity to preferred, or use fewer replicas."),
-    ("topology spread", "the pod's topology spread constraints exclude every node", "Soften the constraint, or use fewer replicas."),
-    (
-        "persistentvolumeclaim",
-        "a PersistentVolumeClaim of the pod is missing or not bound",
-        "Create the claim, or correct its storage class.",
-    ),
-    ("free ports", "the host port of the pod is taken on every node", "Drop the hostPort."),
+_SCALING = 300.0  # seconds in which a node that an autoscaler has ordered may come
+_HANDOVER = 45.0  # seconds in which a pod may wait for one of its own that is going
+_GROUP = re.compile(r"(?:^|, )(?P<nodes>\d+) (?P<reason>.+?)(?=, \d+ |$)")
+_TAIL = re.compile(r"(?:\.|,)? *(?:no new claims to deallocate|preemption:).*$", re.DOTALL)
+_OF_STORAGE = re.compile(r"unbound immediate PersistentVolumeClaims")
+# what the scheduler writes -> kind of reason
+_KINDS = (
+    ("resource", re.compile(r"^Insufficient |^Too many pods")),
+    ("taint", re.compile(r"had (?:untolerated )?taint|were not ready|were unreachable")),
+    ("cordoned", re.compile(r"were unschedulable")),
+    ("selector", re.compile(r"(?i)didn't match (?:pod's )?node (?:affinity|selector)")),
+    ("affinity", re.compile(r"(?i)pods?'? (?:anti-)?affinity")),
+    ("spread", re.compile(r"topology spread")),
+    ("port", re.compile(r"free ports")),
 )
 
+# replicas of one controller that wait with the same message wait for the same reason
+_judged: WeakKeyDictionary[View, dict[tuple[str, str], Finding]] = WeakKeyDictionary()
 
-def unschedulable(view: View, pod: dict[str, Any], evidence: Evidence) -> Finding | None:
-    condition = next(
-        (one for one in pod.get("status", {}).get("conditions", []) if one["type"] == "PodScheduled" and one["status"] == "False"), None
-    )
-    if condition is None or pod["spec"].get("nodeName"):
+
+def unschedulable(view: View, pod: Object, evidence: Evidence) -> Finding | None:
+    """The scheduler said that no node takes the pod."""
+    status = pod.get("status", {})
+    condition = next((one for one in status.get("conditions") or [] if one["type"] == "PodScheduled" and one["status"] == "False"), None)
+    if condition is None or pod["spec"].get("nodeName") or _is_passing(view, pod):
         return None
-    message = condition.get("message", "")
-    name = pod["metadata"]["name"]
-    ids = [
-        evidence.add(
-            f"pod/{name} status.conditions[PodScheduled]",
-            condition.get("lastTransitionTime") or "",
-            f"{condition.get('reason')}: {message}",
-        )
-    ]
-    ids += event_evidence(evidence, view.events(pod, "FailedScheduling"))
-    lacking = {match["resource"]: int(match["nodes"]) for match in _INSUFFICIENT.finditer(message)}
-    for resource, code in (("cpu", "InsufficientCPU"), ("memory", "InsufficientMemory")):
-        if resource in lacking:
-            asked = _requested(pod, resource)
-            largest = max(
-                (
-                    (node.get("status", {}).get("allocatable", {}).get(resource, ""), node["metadata"]["name"])
-                    for node in view.objects.get("nodes", [])
-                ),
-                key=lambda pair: _amount(pair[0]),
-                default=("", ""),
-            )
-            bound = f" The most that any node can give is {largest[0]} (node {largest[1]})." if largest[0] else ""
-            if largest[0]:
-                ids.append(evidence.add(f"node/{largest[1]} status.allocatable", "", f"{resource}: {largest[0]}"))
-            return Finding(
-                code=code,
-                evidence=ids,
-                details={"resource": resource, "requested": asked},
-                title=f"no node has enough {resource} for the pod's request of {asked}",
-                root_cause=(
-                    f"The scheduler cannot place the pod: {lacking[resource]} node(s) lack {resource} for its request of {asked}.{bound}"
-                ),
-                suggested_fix=f"Lower the {resource} request to what the workload uses, free capacity, or add a node.",
-                expected_outcome="The pod is scheduled and starts.",
-            )
-    what, fix = next(
-        ((what, fix) for words, what, fix in _REASONS if words.lower() in message.lower()),
-        (message[:200].rstrip(". ") or "the scheduler gave no reason", "Read the scheduler's message."),
-    )
-    return Finding(
-        code="SchedulingGated" if condition.get("reason") == "SchedulingGated" else "Unschedulable",
-        evidence=ids,
-        details={},
-        title="the pod cannot be placed on any node",
-        root_cause=f"The scheduler cannot place the pod: {what}.",
-        suggested_fix=fix,
-        expected_outcome="The pod is scheduled and starts.",
-    )
+    message = condition.get("message") or ""
+    source = f"pod/{pod['metadata']['name']} status.conditions[PodScheduled]"
+    if _OF_STORAGE.search(message):
+        return None  # storage.py has judged the claims, and they are on their way
+    ids = [evidence.add(source, condition.get("lastTransitionTime") or "", f"{condition.get('reason')}: {message}")]
+    ids += event_evidence(evidence, view.events(pod, "FailedScheduling", "NotTriggerScaleUp"))
+    if condition.get("reason") == "SchedulingGated":
+        return binding.gated(pod, ids)
+    owner = view.owner(pod)
+    known = _judged.setdefault(view, {})
+    key = (owner["metadata"]["uid"], message) if owner and owner["kind"] != "DaemonSet" else (pod["metadata"]["uid"], "")
+    if key not in known:
+        known[key] = _judge(view, pod, message, evidence)
+    finding = known[key]
+    return replace(finding, evidence=[*ids, *finding.evidence], details=dict(finding.details))
 
 
-def pods_not_created(view: View, controller: dict[str, Any], evidence: Evidence) -> Finding | None:
-    """A ReplicaSet (or another controller) that wants pods and is refused by quota, admission, or a missing service account."""
-    wanted = controller.get("spec", {}).get("replicas", 0)
-    if not wanted or controller.get("status", {}).get("replicas", 0) >= wanted:
-        return None
-    events = view.events(controller, "FailedCreate")
-    if not events:
-        return None
-    message = events[-1].get("message", "")
-    cause = next(
-        (
-            text
-            for words, text in (
-                ("exceeded quota", "a ResourceQuota of the namespace is used up"),
-                ("must specify", "a ResourceQuota asks for requests or limits that the pod does not state"),
-                ("violates PodSecurity", "the namespace's Pod Security level forbids it"),
-                ("admission webhook", "an admission webhook refused it"),
-                ("serviceaccount", "its service account does not exist"),
-                ("is forbidden", "the API server forbids it"),
-            )
-            if words in message
-        ),
-        "the API server refused it",
-    )
-    return Finding(
-        code="PodsNotCreated",
-        evidence=event_evidence(evidence, events),
-        details={},
-        title=f"pods cannot be created: {cause}",
-        root_cause=f"{controller['kind']} {controller['metadata']['name']} cannot create its pods, because {cause}: {message[:300]}",
-        suggested_fix="Correct what the message names: the quota, the pod's resources or security context, or the service account.",
-        expected_outcome="The controller creates its pods within a minute.",
-    )
+def _judge(view: View, pod: Object, message: str, evidence: Evidence) -> Finding:
+    wanted = fit.wanted(pod, view.objects.get("nodes", []))
+    closed = [node for node in wanted if fit.is_cordoned(node) or fit.untolerated(pod, node)]
+    shut = {node["metadata"]["name"] for node in closed}
+    case = Case(view, pod, groups(message), wanted, [node for node in wanted if node["metadata"]["name"] not in shut], closed, [], evidence)
+    explain = JUDGES.get(_decisive(case))
+    return explain(case) if explain else unknown(case, message)
 
 
-def _requested(pod: dict[str, Any], resource: str) -> str:
-    values = [container.get("resources", {}).get("requests", {}).get(resource) for container in pod["spec"].get("containers", [])]
-    return " + ".join(value for value in values if value) or "0"
+def groups(message: str) -> tuple[Group, ...]:
+    """The reasons that a scheduler's message counts, without what it says of preemption."""
+    head = _TAIL.sub("", message.partition("nodes are available:")[2].strip()).strip(" .")
+    found = ((int(match["nodes"]), match["reason"].strip()) for match in _GROUP.finditer(head))
+    return tuple(Group(next((kind for kind, words in _KINDS if words.search(reason)), ""), nodes, reason) for nodes, reason in found)
 
 
-def _amount(quantity: str) -> float:
-    from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount
+def _is_passing(view: View, pod: Object) -> bool:
+    """Whether the wait ends by itself: victims are going, a node is ordered, or the pod's own predecessor is on its way out."""
+    age = view.age(pod["metadata"].get("creationTimestamp"))
+    if pod.get("status", {}).get("nominatedNodeName") and age < _SCALING:
+        return True
+    ordered = view.events(pod, "TriggeredScaleUp")
+    if ordered and view.age(event_time(ordered[-1])) < _SCALING:
+        return True
+    siblings = view.pods_of(view.workload(pod))
+    return age < _HANDOVER and any("deletionTimestamp" in one["metadata"] for one in siblings if one is not pod)
 
-    return amount(quantity) if quantity else 0.0
+
+def _decisive(case: Case) -> str:
+    """Which of the reasons stands in the way where the pod could otherwise run."""
+    kinds = {group.kind for group in case.groups}
+    if case.view.objects.get("nodes"):
+        if "selector" in kinds and not case.wanted:
+            return "selector"
+        for kind in ("resource", "port", "affinity", "spread") if case.open else ():
+            if kind in kinds:
+                return _way_out(case, kinds) or kind
+        kept = {"cordoned" if fit.is_cordoned(node) and not fit.untolerated(case.pod, node) else "taint" for node in case.closed} & kinds
+        if kept and not case.open:
+            return "cordoned" if "cordoned" in kept else "taint"
+    telling = [group for group in case.groups if not (group.kind == "taint" and CONTROL_PLANE.search(group.reason))] or list(case.groups)
+    order = ("resource", "port", "affinity", "spread", "cordoned", "taint", "selector", "")
+    return min((group.kind for group in telling), key=order.index, default="")
+
+
+def _way_out(case: Case, kinds: set[str]) -> str:
+    """A node that would take the pod at once, were it not cordoned or unwell: then that is the cause."""
+    asked = {**fit.requests(case.pod), "pods": 1.0}
+    if not fit.sees_all_pods(case.view) or not kinds & {"cordoned", "taint"} or ({"port", "spread"} & kinds and "resource" not in kinds):
+        return ""
+    for node in case.closed:
+        taints = fit.untolerated(case.pod, node)
+        if all(UNHEALTHY.match(taint["key"]) for taint in taints) and all(
+            fit.free(case.view, node, name) >= value for name, value in asked.items() if name != "pods" or fit.allocatable(node, "pods")
+        ):
+            kind = "taint" if taints else "cordoned"
+            return kind if kind in kinds else ""
+    return ""
+
+
+POD_RULES: tuple[Callable[[View, Object, Evidence], Finding | None], ...] = (
+    evictions.preempted,
+    unschedulable,
+    binding.node_missing,
+    binding.unwatched,
+)
+OBJECT_RULES: dict[str, tuple[Callable[[View, Object, Evidence], Finding | None], ...]] = {}

@@ -1,49 +1,65 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Rules for containers that end: out of memory, killed, command not found, application errors, finished main process."""
+"""Rules for containers that cannot start or that end: command, hooks, memory, signals, application errors, finished main process."""
 
 from __future__ import annotations
 
 import re
+from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import logs
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, event_evidence
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, event_evidence, event_time
 
 RECENT = 3600.0  # seconds: an end that lies further back than this, in a container that is ready again, is history
 SETTLED = 600.0  # seconds: a run that has lasted twice the longest back-off is not part of a crash loop
+_OUTLIVED = 3.0  # times the length of the run that failed: a ready container that has run for so long has got over it
+_OUTLIVED_LEAST = 60.0  # seconds
 # what the runtime says of the command itself; mounts and working directories have other words before "no such file"
 _NOT_FOUND = re.compile(r'exec: "(?P<command>[^"]*)": (?:executable file not found|stat [^:]*: no such file)', re.IGNORECASE)
 _NOT_EXECUTABLE = re.compile(r'exec: "(?P<command>[^"]*)": (?:permission denied|is a directory|exec format error)', re.IGNORECASE)
 _SHELL_NOT_FOUND = re.compile(r"[\"']?(?P<command>[^\s:\"']+)[\"']?: (?:command )?(?:not found|No such file)")
+_OOM_AT_START = re.compile(r"(?i)container init was OOM-killed|memory limit too low")
+_WORKING_DIRECTORY = re.compile(r'(?i)(?:chdir to cwd \(\\?"(?P<cwd>[^"\\]+)|mkdir (?P<made>/\S+?):)')
+_START_REASONS = ("RunContainerError", "CreateContainerError", "StartError", "ContainerCannotRun")
+_HOOK = "FailedPostStartHook"
 _SIGNALS = {129: "SIGHUP", 130: "SIGINT", 132: "SIGILL", 134: "SIGABRT", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 
 
 def ended_badly(container: Container) -> bool:
-    """Whether a container is down, or was down lately and more than once. An out-of-memory kill counts whatever the exit code."""
+    """Whether a container is down, or goes down again and again. An out-of-memory kill counts whatever the exit code."""
     ended = container.terminated
     if not ended:
         return False
-    if container.init and container.status.get("state", {}).get("terminated", {}).get("exitCode") == 0:
+    if container.once and container.status.get("state", {}).get("terminated", {}).get("exitCode") == 0:
         return False
     pod, above = container.pod, container.view.owner(container.pod)
     if pod.get("status", {}).get("phase") == "Failed" and above is not None and above["kind"] != "Job":
         return container.view.age(ended.get("finishedAt")) < RECENT  # evicted, say: its controller has replaced it
-    killed_for_memory = ended.get("reason") == "OOMKilled"
-    failed = killed_for_memory or ended.get("exitCode") != 0
+    failed = container.killed_for_memory or ended.get("exitCode") != 0
     if container.running:
         age = container.view.age(ended.get("finishedAt"))
-        just_now = not container.ready and age < SETTLED
-        return failed and age < RECENT and (killed_for_memory or container.restarts >= 2 or just_now)
+        if not failed or age >= RECENT:
+            return False
+        return container.killed_for_memory or (age < SETTLED if not container.ready else not _got_over(container, ended))
     return failed or container.waiting.get("reason") == "CrashLoopBackOff"
 
 
+def _got_over(container: Container, ended: Mapping[str, Any]) -> bool:
+    """Whether a ready container has by now run much longer than the run that failed."""
+    running = container.view.age(container.status["state"]["running"].get("startedAt"))
+    lasted = container.view.age(ended.get("startedAt")) - container.view.age(ended.get("finishedAt")) if ended.get("startedAt") else 0.0
+    return running > max(_OUTLIVED * lasted, _OUTLIVED_LEAST)
+
+
 def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
-    if not ended_badly(container) or container.terminated.get("reason") != "OOMKilled":
+    at_start = _OOM_AT_START.search(_messages(container)) is not None and not container.ready
+    if not at_start and (not ended_badly(container) or not container.killed_for_memory):
         return None
-    ids = [_state_evidence(container, evidence)]
+    ids = [_state_evidence(container, evidence, _messages(container) if at_start else "")]
     limit = container.spec.get("resources", {}).get("limits", {}).get("memory")
+    ended = container.memory_kill or container.terminated
     if limit:
         ids.append(
             evidence.add(
@@ -57,8 +73,10 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
             details={"limit": limit},
             title=f"container {container.name} is killed because it needs more than its memory limit of {limit}",
             root_cause=(
-                f"The kernel killed container {container.name} (OOMKilled, exit code {container.terminated.get('exitCode')}) when it used"
-                f" more memory than its limit of {limit}; it has restarted {container.restarted}."
+                f"The kernel killed {container.described} (OOMKilled, exit code {ended.get('exitCode')}) when it used more memory than its"
+                f" limit of {limit}"
+                + (", before its command had even started" if at_start else "")
+                + f"; it has restarted {container.restarted}."
             ),
             suggested_fix=(
                 "Raise the memory limit by a bounded step; if it is killed again at a higher limit, look for a leak before raising it"
@@ -74,7 +92,7 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
         details={},
         title=f"container {container.name} has no memory limit and was killed because its node ran out of memory",
         root_cause=(
-            f"The kernel killed container {container.name} (OOMKilled, exit code {container.terminated.get('exitCode')}). It has no memory"
+            f"The kernel killed {container.described} (OOMKilled, exit code {ended.get('exitCode')}). It has no memory"
             f" limit, so the memory of node {node} or of the whole pod was exhausted."
         ),
         suggested_fix="Set a memory request and limit that fit what it needs, and find what else uses the node's memory.",
@@ -84,7 +102,7 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
 
 def command_not_found(container: Container, evidence: Evidence) -> Finding | None:
     ended, waiting = container.terminated, container.waiting
-    message = f"{ended.get('message') or ''} {waiting.get('message') or ''}"
+    message = _messages(container)
     never_started = ended.get("reason") in ("StartError", "ContainerCannotRun") or waiting.get("reason") in (
         "RunContainerError",
         "CreateContainerError",
@@ -123,6 +141,60 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
         ),
         suggested_fix="Correct command or args in the pod template, or use an image that holds the command.",
         expected_outcome="The container starts and stays running.",
+    )
+
+
+def start_failed(container: Container, evidence: Evidence) -> Finding | None:
+    """The runtime cannot start the container, and not because of its command: working directory, mounts, devices, user."""
+    states = (container.waiting.get("reason"), container.terminated.get("reason"))
+    if container.ready or container.running or not any(one in _START_REASONS for one in states):
+        return None
+    message = _messages(container)
+    directory = _WORKING_DIRECTORY.search(message)
+    missing = (directory["cwd"] or directory["made"]) if directory else ""
+    what = f"its working directory {missing} cannot be used" if missing else f"the runtime says: {message[-300:]}"
+    return Finding(
+        code="ContainerStartFailed",
+        container=container.name,
+        evidence=[_state_evidence(container, evidence, message), *event_evidence(evidence, container.view.events(container.pod, "Failed"))],
+        details={"working_directory": missing},
+        title=f"container {container.name} cannot be started",
+        root_cause=f"The runtime cannot start {container.described}: {what}.",
+        suggested_fix=(
+            "Correct workingDir in the pod template, or use an image that has this directory."
+            if missing
+            else "Correct what the message names in the pod template (mounts, user, devices), or return to the revision that ran."
+        ),
+        expected_outcome="The container starts and stays running.",
+    )
+
+
+def hook_failed(container: Container, evidence: Evidence) -> Finding | None:
+    """The kubelet kills the container because its postStart hook fails."""
+    events = [event for event in container.view.events(container.pod, _HOOK) if container.concerns(event)]
+    if not events or container.view.age(event_time(events[-1])) > RECENT:
+        return None
+    if container.ready and container.view.age(event_time(events[-1])) > SETTLED:
+        return None
+    hook = (container.spec.get("lifecycle") or {}).get("postStart") or {}
+    asks = (
+        " ".join((hook.get("exec") or {}).get("command", []))
+        or f"HTTP GET :{(hook.get('httpGet') or {}).get('port')}{(hook.get('httpGet') or {}).get('path', '')}"
+    )
+    return Finding(
+        code="PostStartHookFailed",
+        container=container.name,
+        evidence=[_state_evidence(container, evidence), *event_evidence(evidence, events)],
+        details={},
+        title=f"the postStart hook of container {container.name} fails",
+        root_cause=(
+            f"The postStart hook of {container.described} fails ({asks[:200]}), so the kubelet kills the container:"
+            f" {events[-1].get('message', '')[:300]}"
+        ),
+        suggested_fix=(
+            "Correct the hook's command in lifecycle.postStart, or move what it does into the application's start or an init container."
+        ),
+        expected_outcome="The hook succeeds and the container stays running.",
     )
 
 
@@ -169,7 +241,7 @@ def application_error(container: Container, evidence: Evidence) -> Finding | Non
         evidence=ids,
         details={"line": line.text if line else "", "finished": ended.get("finishedAt", "")},
         title=f"container {container.name} crashes with {how}",
-        root_cause=f"The application in {'init ' if container.init else ''}container {container.name} ends with {how}{said}.",
+        root_cause=f"The application in {container.described} ends with {how}{said}.",
         suggested_fix="Correct what the log line names (configuration, environment, dependency or code)"
         + (", or return to the revision that worked." if container.view.workload(container.pod)["kind"] == "Deployment" else "."),
         expected_outcome="The container starts and stays running.",
@@ -179,7 +251,7 @@ def application_error(container: Container, evidence: Evidence) -> Finding | Non
 def main_process_ends(container: Container, evidence: Evidence) -> Finding | None:
     ended = container.status.get("state", {}).get("terminated")  # between two runs, before the back-off is written
     again = bool(ended) and container.restarts >= 1 and container.pod["spec"].get("restartPolicy", "Always") == "Always"
-    if container.init or container.terminated.get("exitCode") != 0 or not (again or container.waiting.get("reason") == "CrashLoopBackOff"):
+    if container.once or container.terminated.get("exitCode") != 0 or not (again or container.waiting.get("reason") == "CrashLoopBackOff"):
         return None
     return Finding(
         code="MainProcessEnds",
@@ -206,6 +278,12 @@ def _state_evidence(container: Container, evidence: Evidence, message: str = "")
     if message:
         facts.append(message)
     return evidence.add(container.source(), ended.get("finishedAt") or "", "; ".join(facts))
+
+
+def _messages(container: Container) -> str:
+    """What the runtime says about the container's start and end."""
+    said = (container.terminated.get("message"), container.waiting.get("message"))
+    return " ".join(dict.fromkeys(text.strip() for text in said if text))
 
 
 def _log_line(container: Container) -> logs.Line | None:

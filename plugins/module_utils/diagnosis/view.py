@@ -14,7 +14,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 
 Object = dict[str, Any]
 _EXCERPT = 600  # characters of one piece of evidence
-_WORKLOADS = ("deployments", "statefulsets", "daemonsets", "replicasets", "jobs")
+_WORKLOADS = ("deployments", "statefulsets", "daemonsets", "replicasets", "jobs", "cronjobs")
 
 
 @dataclass
@@ -42,13 +42,39 @@ class View:
         self.now = clock.parse(snapshot["taken_at"])
         self._by_uid = {item["metadata"]["uid"]: item for name in _WORKLOADS for item in self.objects.get(name, [])}
         self._events: dict[str, list[Object]] = defaultdict(list)
-        for event in self.objects.get("events", []):
+        for event in sorted(self.objects.get("events", []), key=event_time):
             self._events[event.get("involvedObject", {}).get("uid", "")].append(event)
+        self._named: dict[str, dict[tuple[str, str], Object]] = {}
+        self._inside: dict[str, dict[str, list[Object]]] = {}
+        self._pods: dict[str, list[Object]] = defaultdict(list)
+        self._pod: dict[str, Object] = {}
+        for pod in self.objects["pods"]:
+            self._pod[pod["metadata"]["uid"]] = pod
+            for one in self.chain(pod):
+                self._pods[one["metadata"]["uid"]].append(pod)
+
+    def was_read(self, name: str) -> bool:
+        """Whether a list (``services``, ``nodes``) could be read at all; an empty one that was not read proves nothing."""
+        return name in self.objects and name in self.snapshot["coverage"]["read"]
+
+    def named(self, name: str, namespace: str, which: str) -> Object | None:
+        """One object of a list; ``namespace`` is empty for what lies in none."""
+        if name not in self._named:
+            self._named[name] = {_address(item): item for item in self.objects.get(name, [])}
+        return self._named[name].get((namespace, which))
+
+    def inside(self, name: str, namespace: str) -> list[Object]:
+        """The objects of a list that lie in a namespace."""
+        if name not in self._inside:
+            grouped: dict[str, list[Object]] = defaultdict(list)
+            for item in self.objects.get(name, []):
+                grouped[_address(item)[0]].append(item)
+            self._inside[name] = dict(grouped)
+        return self._inside[name].get(namespace, [])
 
     def events(self, item: Object, *reasons: str) -> list[Object]:
         """Events about an object (by uid), oldest first, of these reasons or of all."""
-        mine = [event for event in self._events[item["metadata"]["uid"]] if not reasons or event.get("reason") in reasons]
-        return sorted(mine, key=event_time)
+        return [event for event in self._events.get(item["metadata"]["uid"], ()) if not reasons or event.get("reason") in reasons]
 
     def owner(self, item: Object) -> Object | None:
         """The controller that owns an object, where the snapshot holds it."""
@@ -65,16 +91,52 @@ class View:
         return chain
 
     def workload(self, pod: Object) -> Object:
-        """The top of a pod's owner chain: its Deployment, StatefulSet, DaemonSet, Job, ReplicaSet, or the pod itself."""
+        """The top of a pod's owner chain: its Deployment, StatefulSet, DaemonSet, Job, CronJob, ReplicaSet, or the pod itself."""
         return self.chain(pod)[-1]
 
     def pods_of(self, workload: Object) -> list[Object]:
-        uid = workload["metadata"]["uid"]
-        return [pod for pod in self.objects["pods"] if self.workload(pod)["metadata"]["uid"] == uid]
+        """The pods that a controller, or a controller that it owns, has made."""
+        return self._pods.get(workload["metadata"]["uid"], [])
+
+    def selected(self, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+        """The pods of a namespace that carry all of these labels (the selector of a Service)."""
+        return [pod for pod in self.inside("pods", namespace) if labels.items() <= (pod["metadata"].get("labels") or {}).items()]
+
+    def pod(self, uid: str) -> Object | None:
+        """The pod of this uid."""
+        return self._pod.get(uid)
+
+    def object(self, reference: Mapping[str, str]) -> Object | None:
+        """The whole object that {kind, namespace, name} refers to, where the snapshot holds it."""
+        return next(
+            (
+                item
+                for items in self._around(reference["namespace"])
+                for item in items
+                if item["kind"] == reference["kind"] and item["metadata"]["name"] == reference["name"]
+            ),
+            None,
+        )
+
+    def _around(self, namespace: str) -> Iterator[list[Object]]:
+        return (self.inside(name, namespace) for name in self.objects if name != "events")
+
+    def fronting(self, pod: Object) -> list[Object]:
+        """The Services whose selector takes in a pod."""
+        labels = pod["metadata"].get("labels") or {}
+        return [
+            one
+            for one in self.inside("services", pod["metadata"].get("namespace", ""))
+            if one["spec"].get("selector") and one["spec"]["selector"].items() <= labels.items()
+        ]
 
     def age(self, stamp: str | None) -> float:
         """Seconds from a time to the snapshot; infinite where there is none."""
         return (self.now - clock.parse(stamp)).total_seconds() if stamp else float("inf")
+
+
+def _address(item: Object) -> tuple[str, str]:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
 @dataclass
@@ -115,6 +177,36 @@ class Container:
         return self.status.get("state", {}).get("terminated") or self.status.get("lastState", {}).get("terminated") or {}
 
     @property
+    def memory_kill(self) -> Object:
+        """The out-of-memory kill among its last two ends; empty where there was none. A child's death may hide the newest one."""
+        ends = (self.status.get(state, {}).get("terminated") or {} for state in ("state", "lastState"))
+        return next((one for one in ends if one.get("reason") == "OOMKilled"), {})
+
+    @property
+    def killed_for_memory(self) -> bool:
+        return bool(self.memory_kill)
+
+    @property
+    def sidecar(self) -> bool:
+        """A native sidecar: an init container that is meant to keep running."""
+        return self.init and self.spec.get("restartPolicy") == "Always"
+
+    @property
+    def once(self) -> bool:
+        """An init container that has to end before the others start."""
+        return self.init and not self.sidecar
+
+    @property
+    def described(self) -> str:
+        """``init container migrate``, ``sidecar proxy``, ``container web``."""
+        return f"{'sidecar' if self.sidecar else 'init container' if self.init else 'container'} {self.name}"
+
+    def concerns(self, event: Object) -> bool:
+        """Whether an event about the pod is about this container of it."""
+        path = f"{{{self.name}}}"
+        return path in event.get("involvedObject", {}).get("fieldPath", path)
+
+    @property
     def key(self) -> str:
         return f"{self.pod['metadata']['namespace']}/{self.pod['metadata']['name']}/{self.name}"
 
@@ -128,7 +220,7 @@ class Container:
 
     def source(self) -> str:
         metadata = self.pod["metadata"]
-        return f"pod/{metadata['name']} status.containerStatuses[{self.name}]"
+        return f"pod/{metadata['name']} status.{'initContainerStatuses' if self.init else 'containerStatuses'}[{self.name}]"
 
 
 def containers(view: View, pod: Object) -> Iterator[Container]:
@@ -144,15 +236,26 @@ def containers(view: View, pod: Object) -> Iterator[Container]:
 
 
 def wants_log(pod: Object) -> list[str]:
-    """Names of the containers whose logs may tell something: those that ended, restarted, or run without being ready."""
+    """Names of the containers whose logs may tell something: those that ended, restarted, run without being ready, or hold up the pod."""
     status = pod.get("status", {})
+    statuses = [(one, True) for one in status.get("initContainerStatuses", [])] + [
+        (one, False) for one in status.get("containerStatuses", [])
+    ]
     return [
         one["name"]
-        for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        for one, init in statuses
         if one.get("lastState", {}).get("terminated")
         or one.get("state", {}).get("terminated", {}).get("exitCode")
-        or (one.get("state", {}).get("running") and not one.get("ready"))
+        or (one.get("state", {}).get("running") and (not one.get("ready") or (init and status.get("phase") == "Pending")))
     ]
+
+
+def wants_tail(pod: Object) -> list[str]:
+    """Names of the containers that run and are ready: the newest lines of their logs may say that they suffer all the same."""
+    status = pod.get("status", {})
+    if status.get("phase") != "Running" or "deletionTimestamp" in pod["metadata"]:
+        return []
+    return [one["name"] for one in status.get("containerStatuses", []) if one.get("state", {}).get("running") and one.get("ready")]
 
 
 def event_time(event: Object) -> str:

@@ -8,23 +8,33 @@ from __future__ import annotations
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import snapshot as snapshots
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import workload as workloads
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import remedies
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse, view_object
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse, failing_workloads
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, wants_log
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.advice import commands
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.table import propose
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, wants_log, wants_tail
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, history, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
 
 Proposal = dict[str, Any]
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob")  # what the option workload can name
+SWEEPS = ("auto", "each", "summary")
+_MOST_RECORDS = 100  # failing objects that get a record each, unless asked for
+_MOST_SHOWN = 1000  # findings in one summary
+_MOST_NEXT = 10
+_PARALLEL = 8
 _LABEL = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 
 SPEC: dict[str, Any] = {
@@ -33,6 +43,10 @@ SPEC: dict[str, Any] = {
     "namespace": {"type": "str"},
     "workload": {"type": "str"},
     "pod": {"type": "str"},
+    "sweep": {"type": "str", "choices": list(SWEEPS), "default": "auto"},
+    "history": {"type": "list", "elements": "dict", "default": []},
+    "records_dir": {"type": "path"},
+    "feature": {"type": "str"},
     "memory_limit_max": {"type": "str", "default": "8Gi"},
     "validate_seconds": {"type": "int", "default": 120},
     "hold_seconds": {"type": "int", "default": 30},
@@ -46,15 +60,21 @@ RULES: dict[str, Any] = {"required_by": {"workload": "namespace", "pod": "namesp
 def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Callable[[], Api]) -> dict[str, Any]:
     """The result of the module diagnose: {cluster, user, findings, proposals, coverage, timings}. Options as the module's."""
     _check(options)
-    bounds = remedies.Bounds(_memory_cap(options["memory_limit_max"]))
+    bounds = Bounds(_memory_cap(options["memory_limit_max"]))
     started = time.monotonic()
-    snapshot = _load(options["replay"]) if options["replay"] else snapshots.take(reader(), options["namespace"] or "", wants_log)
+    snapshot = (
+        _load(options["replay"]) if options["replay"] else snapshots.take(reader(), options["namespace"] or "", wants_log, wants_tail)
+    )
     observed = time.monotonic()
     view, findings, evidence = analyse(snapshot, options["workload"] or "", options["pod"] or "")
     analysed = time.monotonic()
-    groups = _by_workload(findings)
-    rehearsal = None if options["replay"] or not groups else executor()
-    proposals = [_proposal(view, group, evidence, bounds, options, rehearsal) for group in groups]
+    groups = list(failing_workloads(findings))
+    if groups and _summed_up(options["sweep"], len(groups)):
+        proposals = [_summary(view, findings, groups, evidence, options)]
+    else:
+        rehearsal = None if options["replay"] or not groups else executor()
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            proposals = list(pool.map(lambda group: _proposal(view, group, evidence, bounds, options, rehearsal), groups))
     if options["snapshot_file"]:
         _save(options["snapshot_file"], snapshot)
     return {
@@ -73,31 +93,28 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
     }
 
 
-def _by_workload(findings: list[Finding]) -> list[list[Finding]]:
-    groups: dict[tuple[str, ...], list[Finding]] = {}
-    for finding in findings:
-        groups.setdefault(tuple(finding.object.values()), []).append(finding)
-    return list(groups.values())
+def _summed_up(sweep: str, failing: int) -> bool:
+    """Whether all findings go into one record instead of one for each failing object."""
+    return sweep == "summary" or (sweep == "auto" and failing > _MOST_RECORDS)
 
 
 def _proposal(
-    view: View,
-    findings: list[Finding],
-    evidence: Evidence,
-    bounds: remedies.Bounds,
-    options: Mapping[str, Any],
-    executor: Api | None,
+    view: View, findings: list[Finding], evidence: Evidence, bounds: Bounds, options: Mapping[str, Any], executor: Api | None
 ) -> Proposal:
-    """One operation: the findings about one workload, and the one change that is proposed for the first that has one."""
+    """One operation: the findings about one object, and the one change that is proposed for the first that has one."""
     used = {identifier for finding in findings for identifier in finding.evidence}
-    candidates, reasons, plan = [], [], None
+    candidates, reasons, plan, chosen = [], [], None, None
     for finding in findings:
-        offered, why_not = remedies.propose(view, finding, bounds)
+        offered, why_not = propose(view, finding, bounds)
         reasons += why_not
         candidates += [(finding, remedy) for remedy in offered]
+    mine = history.of_cluster(options["history"], view.snapshot["cluster"])
     for finding, remedy in candidates:
-        plan, refusal = _plan(view, finding, remedy, options, executor)
+        plan, refusal = None, _failed_before(mine, view, findings[0].object, remedy)
+        if not refusal:
+            plan, refusal = _plan(view, finding, remedy, options, executor)
         if plan:
+            chosen = remedy
             break
         reasons.append(refusal)
     subject = findings[0].object
@@ -110,10 +127,57 @@ def _proposal(
         "remedies": [
             {"id": f"R{number}", "name": remedy.name, "summary": remedy.summary} for number, (_finding, remedy) in enumerate(candidates, 1)
         ],
+        "remedy": chosen.name if chosen else "",
+        "basis": _basis(view, subject, chosen) if chosen else "",
         "plan": plan,
         "no_plan_reason": "" if plan else redact("; ".join(dict.fromkeys(reasons)))[0],
         "not_chosen": [] if not plan else [redact(reason)[0] for reason in dict.fromkeys(reasons)],
+        "by_hand": list(dict.fromkeys(line for finding in findings for line in commands(finding))),
     }
+
+
+def _failed_before(mine: history.History, view: View, target: Mapping[str, str], remedy: Remedy) -> str:
+    """Why a remedy is not proposed again: an earlier operation made the same change on the same basis, and it failed."""
+    wanted = history.fingerprint({"changes": remedy.changes, "target": target})
+    tried = history.tried(mine, target, wanted, _basis(view, target, remedy))
+    return f"not again: {remedy.summary}; record {tried[0]['id']} did that, and it {tried[0]['state'].replace('_', ' ')}" if tried else ""
+
+
+def _basis(view: View, target: Mapping[str, str], remedy: Remedy) -> str:
+    """A digest of what a change builds on: the workload's template, and what the remedy itself adds to that."""
+    subject = remedy.subject or view.object(target) or {}
+    return digest({"template": subject.get("spec", {}).get("template"), "remedy": remedy.basis})
+
+
+def _summary(view: View, findings: list[Finding], groups: list[list[Finding]], evidence: Evidence, options: Mapping[str, Any]) -> Proposal:
+    """One operation that only reports: every finding, ranked, and how to go on with the first of them."""
+    used = {identifier for finding in findings[:_MOST_SHOWN] for identifier in finding.evidence}
+    where = f"namespace {options['namespace']}" if options["namespace"] else "the cluster"
+    more = f"; the first {_MOST_SHOWN} of {len(findings)} findings are shown" if len(findings) > _MOST_SHOWN else ""
+    return {
+        "workflow": "diagnose",
+        "title": f"{len(findings)} findings about {len(groups)} objects in {where}",
+        "target": {
+            "kind": "Namespace" if options["namespace"] else "Cluster",
+            "namespace": "",
+            "name": options["namespace"] or view.snapshot["cluster"]["server"],
+        },
+        "findings": [finding.document() for finding in findings[:_MOST_SHOWN]],
+        "evidence": [fact for fact in evidence.facts if fact["id"] in used],
+        "remedies": [],
+        "remedy": "",
+        "plan": None,
+        "no_plan_reason": f"this is a summary{more}; a plan is proposed for one workload at a time",
+        "not_chosen": [],
+        "by_hand": [_again(group[0].object) for group in groups[:_MOST_NEXT]],
+    }
+
+
+def _again(subject: Mapping[str, str]) -> str:
+    """The command that proposes a change for one object."""
+    workload = f" -e workload={subject['kind'].lower()}/{subject['name']}" if subject["kind"] in WORKLOADS else ""
+    namespace = f" -e target_namespace={subject['namespace']}" if subject["namespace"] else ""
+    return f"ansible-playbook aiops.k8s.diagnose{namespace}{workload}"
 
 
 def _question(number: int, proposal: Proposal) -> dict[str, Any]:
@@ -125,28 +189,20 @@ def _question(number: int, proposal: Proposal) -> dict[str, Any]:
     return {"id": str(number), "finding": finding, "evidence": proposal["evidence"], "remedies": remedies_offered}
 
 
-def _plan(
-    view: View,
-    finding: Finding,
-    remedy: remedies.Remedy,
-    options: Mapping[str, Any],
-    executor: Api | None,
-) -> tuple[plans.Plan | None, str]:
-    workload = view_object(view, finding)
+def _plan(view: View, finding: Finding, remedy: Remedy, options: Mapping[str, Any], executor: Api | None) -> tuple[plans.Plan | None, str]:
+    subject = remedy.subject or view.object(finding.object)
+    assert subject is not None, finding.object
     if not view.snapshot["cluster"]["uid"]:
         return (
             None,
             "the cluster cannot be told from others without the verb get on the namespace kube-system, so no plan can be bound to it",
         )
-    if workload["kind"] not in workloads.KINDS:
-        return None, f"whether a change to a {workload['kind'].lower()} worked cannot be checked"
+    if subject["kind"] not in workloads.KINDS:
+        return None, f"whether a change to a {subject['kind'].lower()} worked cannot be checked"
     prepared = []
     for change in remedy.changes:
-        live = (
-            workload
-            if change["action"] == "patch"
-            else next(pod for pod in view.objects["pods"] if pod["metadata"]["uid"] == change["object"]["uid"])
-        )
+        live = view.pod(change["object"]["uid"]) if change["object"]["kind"] == "Pod" else subject
+        assert live is not None, change["object"]
         try:
             change, missing = changes.prepare(executor, change, live) if executor else (change, "")
         except ApiError as error:
@@ -154,10 +210,9 @@ def _plan(
         if missing:
             return None, f"the executor may not do it: {missing}"
         prepared.append(change)
-    subject = plans.reference(workload)
     failing = [{"uid": pod["uid"], "reason": finding.code} for pod in finding.pods]
     proof = checks.standard(
-        subject, failing, within=options["validate_seconds"], hold=options["hold_seconds"], watch=options["watch_seconds"]
+        plans.reference(subject), failing, within=options["validate_seconds"], hold=options["hold_seconds"], watch=options["watch_seconds"]
     )
     built = plans.build(
         summary=remedy.summary,
@@ -170,7 +225,7 @@ def _plan(
         risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0) if remedy.replaces is None else remedy.replaces),
         created=clock.now(),
     )
-    return {**built, "notes": remedy.notes}, ""
+    return {**built, "notes": [*remedy.notes, *(f"what it does not do: {one}" for one in remedy.leaves)]}, ""
 
 
 def _memory_cap(text: str) -> float:

@@ -20,19 +20,63 @@ import sys
 from typing import Any
 
 VERBS = {
-    "get", "describe", "logs", "top", "events", "explain", "api-resources", "api-versions", "version", "cluster-info",
-    "rollout history", "rollout status", "auth can-i",
+    "get",
+    "describe",
+    "logs",
+    "top",
+    "events",
+    "explain",
+    "api-resources",
+    "api-versions",
+    "version",
+    "cluster-info",
+    "rollout history",
+    "rollout status",
+    "auth can-i",
 }
 _FIRST_WORDS = {verb.split()[0] for verb in VERBS if " " in verb}
 
 # Everything else is refused: --kubeconfig, --server, --token and --as change who asks whom, --filename, --raw and
 # --cache-dir reach files or any path, --watch and --follow never end, --v=9 prints headers.
 OPTIONS = {
-    "--all-containers", "--all-namespaces", "--api-group", "--api-version", "--chunk-size", "--container", "--containers", "--field-selector",
-    "--for", "--ignore-not-found", "--label-columns", "--limit-bytes", "--list", "--max-log-requests", "--namespace", "--namespaced",
-    "--no-headers", "--output", "--prefix", "--previous", "--recursive", "--request-timeout", "--revision", "--selector",
-    "--show-events", "--show-kind", "--show-labels", "--show-managed-fields", "--since", "--since-time", "--sort-by", "--subresource",
-    "--sum", "--tail", "--template", "--timestamps", "--types", "--verbs",
+    "--all-containers",
+    "--all-namespaces",
+    "--api-group",
+    "--api-version",
+    "--chunk-size",
+    "--container",
+    "--containers",
+    "--field-selector",
+    "--for",
+    "--ignore-not-found",
+    "--label-columns",
+    "--limit-bytes",
+    "--list",
+    "--max-log-requests",
+    "--namespace",
+    "--namespaced",
+    "--no-headers",
+    "--output",
+    "--prefix",
+    "--previous",
+    "--recursive",
+    "--request-timeout",
+    "--revision",
+    "--selector",
+    "--show-events",
+    "--show-kind",
+    "--show-labels",
+    "--show-managed-fields",
+    "--since",
+    "--since-time",
+    "--sort-by",
+    "--subresource",
+    "--sum",
+    "--tail",
+    "--template",
+    "--timestamps",
+    "--types",
+    "--verbs",
 }
 _SWITCHES = {"-A", "-p"}  # take no value: another letter behind them would be another option
 _WITH_VALUE = {"-n", "-l", "-o", "-c", "-L"}
@@ -102,6 +146,8 @@ def main() -> None:
     command = sys.argv[2] if sys.argv[1:2] == ["-c"] and len(sys.argv) > 2 else " ".join(sys.argv[1:])
     refusal = ""
     try:
+        if _seen(settings["log"]) >= settings["most"]:
+            raise Refused(f"this run had its {settings['most']} commands: give your answer now, from what you know")
         rest = arguments(command)
         if not settings["kubectl"]:
             raise Refused("there is no access to the cluster in this run; answer from the evidence that you were given")
@@ -116,13 +162,27 @@ def main() -> None:
     raise SystemExit(_run(settings, rest))
 
 
+def _seen(log: str) -> int:
+    """How many commands there were before, allowed or not."""
+    try:
+        with open(log, "rb") as file:
+            return sum(1 for _line in file)
+    except FileNotFoundError:
+        return 0
+
+
 def _run(settings: dict[str, Any], rest: list[str]) -> int:
     import subprocess
 
     from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact  # the copy in this directory
 
     done = subprocess.run(
-        ["kubectl", *rest], executable=settings["kubectl"], env=settings["environment"], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        ["kubectl", *rest],
+        executable=settings["kubectl"],
+        env=settings["environment"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     for data, stream in ((done.stdout, sys.stdout), (done.stderr, sys.stderr)):
         stream.write(without_secrets(data[:_OUTPUT_BYTES].decode("utf-8", "replace"), redact))

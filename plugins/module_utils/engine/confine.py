@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Iterable
+from typing import Callable, Iterable
 
 # rights of <linux/landlock.h>; a file takes only the first group
 EXECUTE, WRITE, READ = 1 << 0, 1 << 1, 1 << 2
@@ -55,12 +55,20 @@ def ruleset(rules: Iterable[tuple[str, int]]) -> int:
     return descriptor
 
 
-def enter(descriptor: int) -> None:
-    """Confine this process, for good. Meant for a child between fork and exec."""
+def entrance(descriptor: int) -> Callable[[], None]:
+    """What confines the calling process for good, ready to be called in a child between fork and exec."""
     import ctypes
 
-    _checked(ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
-    _checked(_syscall(_RESTRICT_SELF, descriptor, 0))
+    library = ctypes.CDLL(None, use_errno=True)
+    prctl, call = library.prctl, library.syscall
+    call.restype = ctypes.c_long
+    numbers = [ctypes.c_long(number) for number in (_RESTRICT_SELF, descriptor, 0)]
+
+    def enter() -> None:
+        _checked(prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
+        _checked(call(*numbers))
+
+    return enter
 
 
 def _allow(descriptor: int, path: str, rights: int) -> None:

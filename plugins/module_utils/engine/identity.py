@@ -72,9 +72,13 @@ def _cluster(api: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kubeconfig(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> str:
     """A kubeconfig with one context; JSON is YAML."""
-    return json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": "engine",
-        "clusters": [{"name": "engine", "cluster": dict(cluster)}],
-        "users": [{"name": "engine", "user": dict(user)}],
-        "contexts": [{"name": "engine", "context": {"cluster": "engine", "user": "engine"}}],
-    })
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "engine",
+            "clusters": [{"name": "engine", "cluster": dict(cluster)}],
+            "users": [{"name": "engine", "user": dict(user)}],
+            "contexts": [{"name": "engine", "context": {"cluster": "engine", "user": "engine"}}],
+        }
+    )

@@ -1,73 +1,161 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""kubectl-ai as an engine: a question in, an opinion out. Whatever goes wrong with the engine is a named outcome."""
+"""kubectl-ai as an engine: questions in, opinions out. Whatever goes wrong with the engine is a named outcome.
+
+Several questions are under way at a time, in one thread. Each gets an equal share of the budget, and what others leave of theirs.
+An endpoint that is found dead is not waited for again.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
-from ansible_collections.aiops.k8s.plugins.module_utils.engine import confine, session, transcript
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.bundle import Limits, Redact, build, collection_redact
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.identity import Identity, nobody, of_service_account
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Opinion, Outcome, plain, unanswered, with_answer
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.providers import Choice, choose, readable_files, route, secret_values, visible
+from ansible_collections.aiops.k8s.plugins.module_utils.engine import process, session
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.asking import ENGINE, Asked, Asker, Settings, start
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.identity import nobody, of_service_account
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import ANSWERED, Opinion, Outcome, plain
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.progress import Progress, Show
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.progress import nobody as unseen
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.providers import PROVIDERS, Choice, choose
 
-ENGINE = "kubectl-ai"
 BINARY_VARIABLE = "AIOPS_KUBECTL_AI"
 RELEASES = "https://github.com/GoogleCloudPlatform/kubectl-ai/releases"
 
+_ROUNDING = 1e-6
 _LEAST = 0.2  # seconds below which starting the engine makes no sense
 _TOKEN_SHARE = 0.5  # of the budget may go into getting the engine's own credentials
-_COMMANDS, _COMMAND = 50, 500  # commands that are reported, and characters of each
+_SEVERITIES = ("critical", "warning", "info")
 
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How to run the engine. binary, provider, model: None where the environment decides."""
-
-    binary: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    limits: Limits = Limits()
-    confined: bool = True
-    redact: Redact | None = None  # the collection's own unless given
+Question = Mapping[str, Any]
 
 
 def ask(
-    questions: Sequence[Mapping[str, Any]], settings: Settings, budget: float, environment: Mapping[str, str], *,
-    connection: Mapping[str, Any] | None = None, service_account: Mapping[str, str] | None = None,
+    questions: Sequence[Question],
+    settings: Settings,
+    budget: float,
+    environment: Mapping[str, str],
+    *,
+    connection: Mapping[str, Any] | None = None,
+    service_account: Mapping[str, str] | None = None,
+    show: Show = unseen,
 ) -> list[Opinion]:
-    """One opinion per question, asked one after the other within ``budget`` seconds together.
+    """One opinion per question, in their order, within ``budget`` seconds together.
 
     environment: where variables of providers are looked for; nothing else of it reaches the engine.
     connection: options with which a token of ``service_account`` is asked for; without the latter the engine sees no cluster.
+    show: told of what happens, as it happens.
     """
     deadline = time.monotonic() + budget
     binary, problem = find(settings.binary, environment)
     choice = choose(settings.provider, settings.model, environment)
     if problem or choice.reason:
-        return [_start(question, "unavailable", problem or choice.reason, choice) for question in questions]
+        return [start(question, "unavailable", problem or choice.reason, choice) for question in questions]
+    chosen, left_out = by_severity(questions, settings.max_questions)
+    reason = f"not asked: max_questions is {settings.max_questions}, and those of more severe findings came first"
+    opinions = {number: start(questions[number], "skipped", reason, choice) for number in left_out}
     with tempfile.TemporaryDirectory(prefix="aiops-engine-", ignore_cleanup_errors=True) as directory:
         version = _Version(binary, directory)
         identity = nobody("no service_account was given")
         if service_account:
             identity = of_service_account(connection or {}, service_account, max(0.1, budget * _TOKEN_SHARE))
-        one = _One(settings, binary, choice, identity, environment)
-        opinions = []
-        for number, question in enumerate(questions):
-            left = deadline - time.monotonic()
-            if left < _LEAST:
-                opinions.append(_start(question, "timeout", f"the budget of {budget:g} s was spent before this question", choice))
-            else:
-                opinions.append(one.ask(question, os.path.join(directory, str(number)), left))
-        return [{**opinion, "engine_version": version.text()} for opinion in opinions]
+        asker = Asker(settings, binary, choice, identity, environment)
+        width = settings.parallel or PROVIDERS[choice.provider].parallel
+        opinions.update(_Round(questions, chosen, asker, choice, directory, deadline, width, show).opinions())
+        return [{**opinions[number], "engine_version": version.text()} for number in range(len(questions))]
+
+
+def by_severity(questions: Sequence[Question], most: int) -> tuple[list[int], list[int]]:
+    """(numbers of the questions to ask, the most severe first; those that are too many)."""
+
+    def rank(number: int) -> int:
+        severity = (questions[number].get("finding") or {}).get("severity")
+        return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+
+    order = sorted(range(len(questions)), key=rank)
+    return order[:most], order[most:]
+
+
+def share(now: float, deadline: float, waiting: int, ends: Sequence[float], width: int) -> float:
+    """Seconds that the next question may take, so that all that wait can get as much.
+
+    waiting: how many, with it. ends: when those that are under way must end; at most ``width`` are at a time.
+    """
+    free = [deadline - max(now, end) for end in ends] + [deadline - now] * (width - len(ends))
+    lengths = {left / number for left in free for number in range(1, waiting + 1) if left > 0}
+    return max((one for one in lengths if sum(int(left / one + _ROUNDING) for left in free) >= waiting), default=0.0)
+
+
+class _Round:
+    """All questions of one run."""
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        order: list[int],
+        asker: Asker,
+        choice: Choice,
+        directory: str,
+        deadline: float,
+        width: int,
+        show: Show,
+    ) -> None:
+        self._questions, self._asker, self._choice = questions, asker, choice
+        self._directory, self._deadline, self._width, self._show = directory, deadline, max(1, width), show
+        self._waiting, self._many = list(order), len(order)
+        self._running: dict[int, tuple[process.Steps[Asked], Progress]] = {}
+        self._ends: dict[int, float] = {}
+        self._done: dict[int, Opinion] = {}
+        self._answered = False
+        self._dead: tuple[Outcome, str] | None = None
+
+    def opinions(self) -> dict[int, Opinion]:
+        try:
+            while self._waiting or self._running:
+                while self._waiting and len(self._running) < self._width:
+                    self._start(self._waiting[0])
+                for number in list(self._running):
+                    self._step(number)
+                time.sleep(process.LOOK_EVERY if self._running else 0)
+        finally:
+            for work, _progress in self._running.values():
+                work.close()
+        return self._done
+
+    def _start(self, number: int) -> None:
+        now = time.monotonic()
+        limit = share(now, self._deadline, len(self._waiting), [self._ends[one] for one in self._running], self._width)
+        self._waiting.remove(number)
+        question = self._questions[number]
+        if self._dead or limit < _LEAST:
+            outcome, reason = self._dead or ("timeout", "the budget was spent before this question")
+            self._done[number] = start(question, outcome, reason, self._choice)
+            return
+        self._ends[number] = now + limit
+        progress = Progress(ENGINE, question, self._show, self._asker.clean)
+        progress.asks(self._choice.provider, self._choice.model, self._many - len(self._waiting), self._many, limit)
+        self._running[number] = self._asker.steps(question, os.path.join(self._directory, str(number)), limit, progress), progress
+
+    def _step(self, number: int) -> None:
+        work, progress = self._running[number]
+        try:
+            next(work)
+        except StopIteration as end:
+            del self._running[number]
+            self._finish(number, end.value, progress)
+
+    def _finish(self, number: int, asked: Asked, progress: Progress) -> None:
+        opinion = self._done[number] = asked.opinion
+        progress.ended(opinion)
+        self._answered = self._answered or opinion["outcome"] in ANSWERED
+        silent = opinion["outcome"] == "timeout" and not asked.heard and not self._answered
+        if self._dead is None and (asked.endpoint or silent):
+            self._dead = opinion["outcome"], f"not asked, since the endpoint failed before: {asked.endpoint or opinion['reason']}"
 
 
 def find(binary: str | None, environment: Mapping[str, str]) -> tuple[str, str]:
@@ -77,83 +165,10 @@ def find(binary: str | None, environment: Mapping[str, str]) -> tuple[str, str]:
     if path:
         return os.path.realpath(path), ""
     what = f"{named} is not an executable file" if named else f"{ENGINE} is not on the PATH"
-    return "", f"{what}: get it from {RELEASES}, then put it on the PATH, or name it with the option binary or the variable {BINARY_VARIABLE}"
-
-
-def _start(question: Mapping[str, Any], outcome: Outcome, reason: str, choice: Choice) -> Opinion:
-    return {**unanswered(str(question["id"]), ENGINE, outcome, reason), "provider": choice.provider, "model": choice.model}
-
-
-class _One:
-    """Asks one question after the other, all in the same way."""
-
-    def __init__(self, settings: Settings, binary: str, choice: Choice, identity: Identity, environment: Mapping[str, str]) -> None:
-        self._settings, self._choice, self._identity = settings, choice, identity
-        kubectl = shutil.which("kubectl", path=environment.get("PATH", session.SYSTEM_PATH)) or ""
-        seen = visible(choice.provider, environment)
-        self._clean = _cleaner([*secret_values(seen), *filter(None, [identity.token])], settings.redact)
-        self._plan = session.Plan(
-            binary=binary, provider=choice.provider, model=choice.model, kubectl=kubectl if identity.token else "", kubeconfig=identity.kubeconfig,
-            model_environment=seen, network_environment=route(seen), readable_files=tuple(readable_files(choice.provider, environment)),
-            confined=settings.confined,
-        )
-        self._remarks = _restrictions(identity, kubectl, settings.confined)
-
-    def ask(self, question: Mapping[str, Any], directory: str, limit: float) -> Opinion:
-        started = time.monotonic()
-        prompt = build(question, may_read_cluster=bool(self._plan.kubectl), limits=self._settings.limits, redact=self._settings.redact)
-        opinion: Opinion = {
-            **_start(question, "unavailable", "", self._choice), "identity": self._identity.name, "prompt": prompt.text,
-            "prompt_sha256": prompt.sha256, "remarks": [*prompt.remarks, *self._remarks],
-        }
-        try:
-            os.mkdir(directory, 0o700)
-            opinion = self._read(opinion, question, session.run(self._plan, prompt.text, directory, limit), limit)
-        except OSError as error:
-            opinion["reason"] = self._clean(f"{ENGINE} cannot be run: {error}")
-        opinion["duration_seconds"] = round(time.monotonic() - started, 3)
-        return opinion
-
-    def _read(self, opinion: Opinion, question: Mapping[str, Any], result: session.Result, limit: float) -> Opinion:
-        opinion["tokens"] = result.tokens
-        opinion["commands"] = [plain(self._clean(command), _COMMAND) for command in result.allowed[:_COMMANDS]]
-        opinion["remarks"] += [plain(self._clean(f"not run: {command}: {reason}"), _COMMAND) for command, reason in result.refused[:_COMMANDS]]
-        if result.went_past_the_filter:
-            reason = f"a command went past the filter of this collection, so the answer is not used: {ENGINE} is too old, or cannot start Python"
-            return {**opinion, "outcome": "refused", "reason": reason}
-        raw = transcript.answer(result.entries, result.ended.stdout)
-        if raw:
-            return with_answer(opinion, raw, question, self._clean)
-        if result.ended.timed_out:
-            return {**opinion, "outcome": "timeout", "reason": f"no answer within the {limit:.1f} s that were left of the budget"}
-        outcome, reason = transcript.failure(result.entries, result.ended.stderr, result.ended.status)
-        return {**opinion, "outcome": outcome, "reason": plain(self._clean(reason), _COMMAND)}
-
-
-def _restrictions(identity: Identity, kubectl: str, confined: bool) -> list[str]:
-    """What the reader of an opinion must know about how it came about."""
-    remarks = []
-    if not identity.token:
-        remarks.append(f"from the evidence alone: {identity.reason}")
-    elif not kubectl:
-        remarks.append("from the evidence alone: kubectl is not on the PATH")
-    if not confined:
-        remarks.append("not confined: switched off")
-    elif not confine.version():
-        remarks.append("not confined: this system has no Landlock")
-    return remarks
-
-
-def _cleaner(values: Sequence[str], redact: Redact | None) -> Callable[[str], str]:
-    """Takes out the secrets that the engine knows, and whatever else looks like one."""
-    known = redact or collection_redact()
-
-    def clean(text: str) -> str:
-        for value in values:
-            text = text.replace(value, "[redacted]")
-        return known(text)[0]
-
-    return clean
+    return (
+        "",
+        f"{what}: get it from {RELEASES}, then put it on the PATH, or name it with the option binary or the variable {BINARY_VARIABLE}",
+    )
 
 
 class _Version:
@@ -163,8 +178,14 @@ class _Version:
         self._text = ""
         try:
             self._process: subprocess.Popen[str] | None = subprocess.Popen(
-                [binary, "version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=directory,
-                env={"PATH": session.SYSTEM_PATH, "HOME": directory, "TMPDIR": directory}, start_new_session=True,
+                [binary, "version"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                cwd=directory,
+                env={"PATH": session.SYSTEM_PATH, "HOME": directory, "TMPDIR": directory},
+                start_new_session=True,
             )
         except OSError:
             self._process = None

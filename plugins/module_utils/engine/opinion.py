@@ -8,22 +8,37 @@ An opinion adds text, or chooses among remedies that our own code has validated.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from typing import Any, Callable, Literal, Mapping, TypedDict
 
-Outcome = Literal["answered", "disagrees", "refused", "timeout", "unavailable", "unparseable"]
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.answer import Unparseable, json_object
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.trace import Cost, Tokens
+
+Outcome = Literal["answered", "disagrees", "refused", "skipped", "timeout", "unavailable", "unparseable"]
 ANSWERED: tuple[Outcome, ...] = ("answered", "disagrees")
 
-ANSWER_BYTES = 262_144  # a longer answer is not read
+Clean = Callable[[str], str]  # takes secrets out of a text
 _TEXT, _NAME = 2000, 64  # characters of free text and of a code
 _MANY = 50  # cited evidence
+_EXTRA, _TITLE = 5, 200  # findings that a model may add, and characters of a title
 
 
-class Tokens(TypedDict):
-    prompt: int
-    completion: int
+class Named(TypedDict):
+    """The object that a finding is about."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class ExtraFinding(TypedDict):
+    """Another problem that a model sees. Text: nothing is ever derived from it. Its object is named in the evidence that it cites."""
+
+    title: str
+    root_cause: str
+    object: Named
+    evidence: list[str]
 
 
 class Opinion(TypedDict):
@@ -44,28 +59,50 @@ class Opinion(TypedDict):
     evidence: list[str]
     confidence: float | None
     note: str
+    extra_findings: list[ExtraFinding]
     commands: list[str]
     identity: str
     duration_seconds: float
     prompt_sha256: str
     prompt: str
+    template_sha256: str
+    attempts: int
     tokens: Tokens | None
-
-
-class Unparseable(ValueError):
-    """The answer is not what was asked for; the message says what is wrong with it."""
+    cost: Cost | None
 
 
 def unanswered(question: str, engine: str, outcome: Outcome, reason: str) -> Opinion:
     """An opinion without an answer; also the start of every other one."""
     return Opinion(
-        question=question, engine=engine, engine_version="", provider="", model="", outcome=outcome, reason=reason, remarks=[],
-        agrees=None, root_cause="", code=None, remedy=None, evidence=[], confidence=None, note="", commands=[], identity="none",
-        duration_seconds=0.0, prompt_sha256="", prompt="", tokens=None,
+        question=question,
+        engine=engine,
+        engine_version="",
+        provider="",
+        model="",
+        outcome=outcome,
+        reason=reason,
+        remarks=[],
+        agrees=None,
+        root_cause="",
+        code=None,
+        remedy=None,
+        evidence=[],
+        confidence=None,
+        note="",
+        extra_findings=[],
+        commands=[],
+        identity="none",
+        duration_seconds=0.0,
+        prompt_sha256="",
+        prompt="",
+        template_sha256="",
+        attempts=0,
+        tokens=None,
+        cost=None,
     )
 
 
-def with_answer(opinion: Opinion, raw: str, question: Mapping[str, Any], clean: Callable[[str], str] = str) -> Opinion:
+def with_answer(opinion: Opinion, raw: str, question: Mapping[str, Any], clean: Clean = str) -> Opinion:
     """The opinion with the model's raw answer read into it.
 
     question: what was asked, with its evidence and remedies.
@@ -90,82 +127,150 @@ _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
-def _read(raw: str, question: Mapping[str, Any], clean: Callable[[str], str]) -> tuple[dict[str, Any], list[str]]:
-    given = _json_object(raw)
-    fields = {name: _field(name, rule, given, clean) for name, rule in _RULES.items()}
+def _read(raw: str, question: Mapping[str, Any], clean: Clean) -> tuple[dict[str, Any], list[str]]:
+    given, remarks = json_object(raw)
+    fields = {name: _needed(name, given, clean) for name in _NEEDED}
+    for name, (wanted, convert, otherwise) in _OPTIONAL.items():
+        value = given.get(name)
+        fields[name] = otherwise if _is_nothing(value) else convert(value, clean)
+        if fields[name] is None and not _is_nothing(value):
+            fields[name] = otherwise
+            remarks.append(f"{name} must be {wanted}, dropped")
     known_evidence = {item.get("id") for item in question.get("evidence") or []}
     known_remedies = {item.get("id") for item in question.get("remedies") or []}
     unknown = [item for item in fields["evidence"] if item not in known_evidence]
-    remarks = [f"cited evidence that is not in the question, dropped: {', '.join(unknown[:5])}"] if unknown else []
+    if unknown:
+        remarks.append(f"cited evidence that is not in the question, dropped: {', '.join(unknown[:5])}")
     fields["evidence"] = [item for item in dict.fromkeys(fields["evidence"]) if item in known_evidence]
     if fields["remedy"] is not None and fields["remedy"] not in known_remedies:
         remarks.append(f"chose a remedy that is not in the question, dropped: {fields['remedy']}")
         fields["remedy"] = None
-    return fields, remarks
+    fields["extra_findings"], dropped = _extra_findings(given.get("extra_findings"), question, clean)
+    return fields, [*remarks, *dropped]
 
 
-def _json_object(raw: str) -> dict[str, Any]:
-    if not raw.strip():
-        raise Unparseable("the model gave an empty answer")
-    if len(raw) > ANSWER_BYTES:
-        raise Unparseable(f"the answer is longer than {ANSWER_BYTES} characters")
-    fences = _FENCE.findall(raw)
-    text = fences[-1] if fences else raw[raw.find("{"): raw.rfind("}") + 1]
-    if not text:
-        raise Unparseable("the answer has no JSON object")
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Unparseable(f"the JSON of the answer is broken: {str(error)[:120]}") from None
+def _extra_findings(given: Any, question: Mapping[str, Any], clean: Clean) -> tuple[list[ExtraFinding], list[str]]:
+    """What the model adds, as far as the evidence bears it, and a remark on everything else."""
+    if _is_nothing(given) or given == []:
+        return [], []
+    if not isinstance(given, list):
+        return [], ["extra_findings must be a list, dropped"]
+    kept, remarks = [], []
+    if len(given) > _EXTRA:
+        remarks.append(f"extra findings: {len(given) - _EXTRA} of {len(given)} dropped, at most {_EXTRA} are read")
+    for number, value in enumerate(given[:_EXTRA], 1):
+        try:
+            kept.append(_extra_finding(value if isinstance(value, dict) else {}, question, clean))
+        except Unparseable as reason:
+            remarks.append(f"extra finding {number} dropped: {clean(str(reason))}")
+    return kept, remarks
+
+
+def _extra_finding(value: dict[str, Any], question: Mapping[str, Any], clean: Clean) -> ExtraFinding:
+    """Raises Unparseable, with the reason for dropping it."""
+    title, cause = (_text(value.get(name) or "", clean, limit) for name, limit in (("title", _TITLE), ("root_cause", _TEXT)))
+    if not title or not cause:
+        raise Unparseable("it has no title and root_cause")
+    cited = set(_ids(value.get("evidence"), clean) or [])
+    evidence = [item for item in question.get("evidence") or [] if item.get("id") in cited]
+    if not evidence:
+        raise Unparseable(f"it cites no evidence of the question: {title}")
+    about = (question.get("finding") or {}).get("object") or {}
+    named = _object(value.get("object"), str(about.get("namespace") or ""))
+    if named is None:
+        raise Unparseable(f"it names no object: {title}")
+    same = named == Named(kind=named["kind"], namespace=str(about.get("namespace") or ""), name=str(about.get("name") or ""))
+    same = same and named["kind"].lower() == str(about.get("kind") or "").lower()
+    words = {word.strip(".-") for item in evidence for word in _NAMES.findall(f"{item.get('source')} {item.get('excerpt')}"[:_SEARCHED])}
+    foreign = named["namespace"] not in ("", str(about.get("namespace") or ""))
+    if not same and (named["name"] not in words or (foreign and named["namespace"] not in words)):
+        raise Unparseable(f"its {named['kind']} {named['name']} is not named in the evidence that it cites: {title}")
+    return ExtraFinding(title=title, root_cause=cause, object=named, evidence=[str(item["id"]) for item in evidence])
+
+
+def _object(value: Any, namespace: str) -> Named | None:
+    """An object, given as such or as kind/name; without a namespace it is in that of the finding."""
+    if isinstance(value, str) and value.count("/") == 1:
+        value = dict(zip(("kind", "name"), value.split("/")))
     if not isinstance(value, dict):
-        raise Unparseable(f"the answer is a JSON {type(value).__name__}, not an object")
-    return value
+        return None
+    kind, name, given = (str(value.get(key) or "").strip() for key in ("kind", "name", "namespace"))
+    where = given or namespace
+    fits = _KIND.fullmatch(kind) and _NAMES.fullmatch(name) and (not where or _NAMES.fullmatch(where))
+    return Named(kind=kind, namespace=where, name=name) if fits else None
 
 
-_FENCE = re.compile(r"^[ \t]*```json[ \t]*\r?\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+_SEARCHED = 65_536  # characters of one piece of evidence in which a name is looked for
+_KIND = re.compile(r"[A-Za-z]{1,63}")
+_NAMES = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,252})")
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _field(name: str, rule: tuple[bool, str, Callable[[Any], bool], Callable[[Any, Callable[[str], str]], Any], Any], given: dict[str, Any],
-           clean: Callable[[str], str]) -> Any:
-    needed, wanted, fits, convert, otherwise = rule
+def _needed(name: str, given: dict[str, Any], clean: Clean) -> Any:
+    wanted, convert = _NEEDED[name]
     value = given.get(name)
-    if value is None:
-        if needed:
-            raise Unparseable(f"the answer has no {name}")
-        return otherwise
-    if not fits(value):
+    if _is_nothing(value):
+        raise Unparseable(f"the answer has no {name}")
+    converted = convert(value, clean)
+    if converted is None:
         raise Unparseable(f"{name} must be {wanted}")
-    return convert(value, clean)
+    return converted
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("", "null", "none", "n/a"))
 
 
-def _is_ids(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= _MANY and all(isinstance(item, str) for item in value)
+# Each takes a value of the answer and returns ours, or None when it is not what was asked for. Text is cleaned before it is cut:
+# half a secret is no longer recognised. It is cut roughly before that: an answer may be huge.
 
 
-def _is_fraction(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+def _text(value: Any, clean: Clean, limit: int) -> str | None:
+    return plain(clean(value[: limit * 10]), limit) if isinstance(value, str) else None
 
 
-def _bounded(limit: int) -> Callable[[str, Callable[[str], str]], str]:
-    # cleaned before it is cut: half a secret is no longer recognised. Cut roughly before that: an answer may be huge.
-    return lambda value, clean: plain(clean(value[: limit * 10]), limit)
+def _truth(value: Any, _clean: Clean) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None
 
 
-# field of the answer -> needed, what it must be in words, test, conversion, value when it is absent or null
-_RULES: dict[str, tuple[bool, str, Callable[[Any], bool], Callable[[Any, Callable[[str], str]], Any], Any]] = {
-    "root_cause": (True, "a string", _is_text, _bounded(_TEXT), ""),
-    "agrees": (True, "true or false", lambda value: isinstance(value, bool), lambda value, clean: value, None),
-    "code": (False, "a string or null", _is_text, _bounded(_NAME), None),
-    "remedy": (False, "the id of a remedy or null", _is_text, _bounded(_NAME), None),
-    "evidence": (False, f"a list of at most {_MANY} evidence ids", _is_ids, lambda value, clean: [plain(clean(item), _NAME) for item in value], []),
-    "confidence": (False, "a number from 0 to 1", _is_fraction, lambda value, clean: round(float(value), 3), None),
-    "note": (False, "a string", _is_text, _bounded(_TEXT), ""),
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+
+
+def _fraction(value: Any, _clean: Clean) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value[:32])
+        except ValueError:
+            return None
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+    return round(float(value), 3) if fits else None
+
+
+def _id(value: Any, clean: Clean) -> str | None:
+    if isinstance(value, dict) and set(value) <= {"id", "summary"}:
+        value = value.get("id")
+    return _text(value, clean, _NAME)
+
+
+def _ids(value: Any, clean: Clean) -> list[str] | None:
+    items = re.split(r"[,;\s]+", value[:1000].strip()) if isinstance(value, str) else value
+    if not isinstance(items, list) or len(items) > _MANY:
+        return None
+    found = [_text(item.get("id") if isinstance(item, dict) else item, clean, _NAME) for item in items]
+    return None if None in found else [item for item in found if item]
+
+
+# field of the answer -> what it must be in words, conversion
+_NEEDED: dict[str, tuple[str, Callable[[Any, Clean], Any]]] = {
+    "root_cause": ("a string", lambda value, clean: _text(value, clean, _TEXT)),
+    "agrees": ("true or false", _truth),
+}
+# ... and the value when it is absent, null, or something else than that
+_OPTIONAL: dict[str, tuple[str, Callable[[Any, Clean], Any], Any]] = {
+    "code": ("a string or null", lambda value, clean: _text(value, clean, _NAME), None),
+    "remedy": ("the id of a remedy or null", _id, None),
+    "evidence": (f"a list of at most {_MANY} evidence ids", _ids, []),
+    "confidence": ("a number from 0 to 1", _fraction, None),
+    "note": ("a string", lambda value, clean: _text(value, clean, _TEXT), ""),
 }

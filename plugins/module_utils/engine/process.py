@@ -5,21 +5,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from typing import Callable, Mapping, Sequence
+from typing import Any, Callable, Generator, Iterator, Mapping, Sequence, TypeVar
 
 from ansible_collections.aiops.k8s.plugins.module_utils.engine import confine
 
 OUTPUT_BYTES = 262_144  # of standard output, and of standard error, that is read
 _FILE_BYTES = 64 << 20  # no file of the program grows beyond this; it is killed instead
-_LOOK_EVERY = 0.004  # seconds between two looks at the program
+LOOK_EVERY = 0.004  # seconds between two looks at the program
 _MERCY = 0.3  # seconds between SIGTERM and SIGKILL
 _DIE_WITH_PARENT = 1  # prctl PR_SET_PDEATHSIG
+
+Value = TypeVar("Value")
+Steps = Generator[None, None, Value]  # work that yields whenever it has to wait, so that one thread can look after several
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +38,36 @@ class Ended:
     stopped: bool  # by ``enough``, before it ended by itself
 
 
-def run(
-    command: Sequence[str], *, environment: Mapping[str, str], directory: str, limit: float, stdin: bytes = b"",
-    enough: Callable[[], bool] = bool, each_look: Callable[[], object] = bool, rules: int | None = None, pass_fds: Sequence[int] = (),
-) -> Ended:
-    """Run a program and wait for its end, at most ``limit`` seconds.
+def run(command: Sequence[str], **how: Any) -> Ended:
+    """Run a program and wait for its end; the arguments are those of ``steps``."""
+    return finish(steps(command, **how))
+
+
+def finish(work: Steps[Value]) -> Value:
+    """Go through all steps of one piece of work."""
+    try:
+        while True:
+            next(work)
+            time.sleep(LOOK_EVERY)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        work.close()
+
+
+def steps(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    directory: str,
+    limit: float,
+    stdin: bytes = b"",
+    enough: Callable[[], bool] = bool,
+    each_look: Callable[[], object] = bool,
+    rules: int | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Steps[Ended]:
+    """Run a program for at most ``limit`` seconds. Closing the generator ends the program and everything that it has started.
 
     directory: private to this run; its path in TMPDIR marks every process that belongs to the run.
     enough: asked all the time; true means that the program has done its work and need not be waited for.
@@ -52,45 +82,89 @@ def run(
         os.unlink(paths["stdin"])
         try:
             process = subprocess.Popen(
-                list(command), stdin=source, stdout=out, stderr=err, cwd=directory, env={**environment, "TMPDIR": directory},
-                start_new_session=True, pass_fds=tuple(pass_fds), preexec_fn=lambda: _prepare(rules),
+                list(command),
+                stdin=source,
+                stdout=out,
+                stderr=err,
+                cwd=directory,
+                env={**environment, "TMPDIR": directory},
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+                preexec_fn=_preparation(rules),
             )
         except subprocess.SubprocessError as error:
             raise OSError("the limits for it, or its confinement, are not allowed here") from error
     timed_out = stopped = False
+    finished = False
     try:
-        while not _has_ended(process) and not timed_out and not stopped:
-            time.sleep(_LOOK_EVERY)
+        while not (finished := _has_ended(process)) and not timed_out and not stopped:
+            yield
             each_look()
             timed_out, stopped = time.monotonic() >= deadline, enough()
     finally:
-        _end(process, directory, thorough=timed_out or stopped)
+        _end(process, directory, thorough=not finished)
     each_look()
     return Ended(process.returncode, _read(paths["stdout"]), _read(paths["stderr"]), timed_out, stopped)
 
 
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
 def unwind_when_terminated() -> None:
-    """From now on SIGTERM and SIGHUP end this process as an exception does: engines are ended, private directories removed."""
+    """From now on these signals end this process as an exception does: engines are ended, private directories removed."""
 
     def leave(number: int, _frame: object) -> None:
+        for other in _ENDINGS:  # a second one would interrupt the clearing up
+            signal.signal(other, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDINGS:
         signal.signal(number, leave)
 
 
-def _prepare(rules: int | None) -> None:
-    """In the child, before the program starts."""
+@contextlib.contextmanager
+def unwinding() -> Iterator[None]:
+    """The same for a while, in a worker of Ansible, which would leave at once; a worker whose parent is killed ends too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [(number, signal.getsignal(number)) for number in _ENDINGS]
+    unwind_when_terminated()
+    tie = _parent_tie()
+    tie(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        tie(0)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _parent_tie() -> Callable[[int], object]:
+    """What tells the kernel which signal the calling process shall get when its parent ends; nothing where there is no such thing."""
+    if not sys.platform.startswith("linux"):
+        return bool
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+    return lambda number: prctl(_DIE_WITH_PARENT, number, 0, 0, 0)
+
+
+def _preparation(rules: int | None) -> Callable[[], None]:
+    """What the child does before the program starts. Everything is imported and looked up here: a forked child had better not."""
     import resource
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys
-    if sys.platform.startswith("linux"):
-        import ctypes
+    tie = _parent_tie()
+    confined = None if rules is None else confine.entrance(rules)
 
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    if rules is not None:
-        confine.enter(rules)
+    def prepare() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES, _FILE_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys
+        tie(signal.SIGKILL)
+        if confined:
+            confined()
+
+    return prepare
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -105,7 +179,7 @@ def _end(process: subprocess.Popen[bytes], directory: str, thorough: bool) -> No
         _signal(process.pid, signal.SIGTERM)
         patience = time.monotonic() + _MERCY
         while not _has_ended(process) and time.monotonic() < patience:
-            time.sleep(_LOOK_EVERY)
+            time.sleep(LOOK_EVERY)
     strays = _marked(directory) if thorough else []
     _signal(process.pid, signal.SIGKILL)
     for stray in strays:  # left the process group

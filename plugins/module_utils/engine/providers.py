@@ -25,6 +25,7 @@ class Provider:
     model: str = ""  # used when none is named, with the provider's own endpoint
     endpoints: tuple[str, ...] = ()  # variables that name another endpoint, which may not have the default model
     files: tuple[str, ...] = ()  # variables that name a file which the engine must be able to read
+    parallel: int = 4  # questions that it can be expected to work on at the same time
 
 
 # In the order in which they are looked for. Variables that people have set for other reasons (AWS_*, GOOGLE_*) do not
@@ -32,29 +33,56 @@ class Provider:
 PROVIDERS: dict[str, Provider] = {
     "gemini": Provider("GEMINI_API_KEY", ("GEMINI_API_KEY",), model="gemini-2.5-flash", endpoints=("GOOGLE_GEMINI_BASE_URL",)),
     "openai": Provider(
-        "OPENAI_API_KEY", ("OPENAI_API_KEY",), ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_USE_RESPONSES_API"), "OPENAI_MODEL", "gpt-4.1",
+        "OPENAI_API_KEY",
+        ("OPENAI_API_KEY",),
+        ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_USE_RESPONSES_API"),
+        "OPENAI_MODEL",
+        "gpt-4.1",
         endpoints=("OPENAI_ENDPOINT", "OPENAI_API_BASE", "OPENAI_BASE_URL"),
     ),
     "azopenai": Provider(
-        "AZURE_OPENAI_ENDPOINT", ("AZURE_OPENAI_ENDPOINT",),
-        ("AZURE_OPENAI_API_KEY", "AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_AUTHORITY_HOST", "AZURE_FEDERATED_TOKEN_FILE"),
+        "AZURE_OPENAI_ENDPOINT",
+        ("AZURE_OPENAI_ENDPOINT",),
+        (
+            "AZURE_OPENAI_API_KEY",
+            "AZURE_TENANT_ID",
+            "AZURE_CLIENT_ID",
+            "AZURE_CLIENT_SECRET",
+            "AZURE_AUTHORITY_HOST",
+            "AZURE_FEDERATED_TOKEN_FILE",
+        ),
         files=("AZURE_FEDERATED_TOKEN_FILE",),
     ),
     "grok": Provider("GROK_API_KEY", ("GROK_API_KEY",), model="grok-3-beta", endpoints=("GROK_ENDPOINT",)),
-    "ollama": Provider("OLLAMA_HOST", endpoints=("OLLAMA_HOST",)),
-    "llamacpp": Provider("LLAMACPP_HOST", model="default", sees=("LLAMACPP_HOST",)),  # serves one model, whatever its name
+    "ollama": Provider("OLLAMA_HOST", endpoints=("OLLAMA_HOST",), parallel=1),
+    "llamacpp": Provider("LLAMACPP_HOST", model="default", sees=("LLAMACPP_HOST",), parallel=1),  # serves one model, whatever its name
     "bedrock": Provider(
-        "BEDROCK_MODEL", (),
+        "BEDROCK_MODEL",
+        (),
         (
-            "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-            "AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
-            "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "AWS_BEARER_TOKEN_BEDROCK",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_PROFILE",
+            "AWS_CONFIG_FILE",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "AWS_CA_BUNDLE",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+            "AWS_ROLE_ARN",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
         ),
-        "BEDROCK_MODEL", files=("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        "BEDROCK_MODEL",
+        files=("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE", "AWS_WEB_IDENTITY_TOKEN_FILE"),
     ),
     "vertexai": Provider(
-        "", ("GOOGLE_CLOUD_PROJECT",), ("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "GOOGLE_APPLICATION_CREDENTIALS"),
-        model="gemini-2.5-flash", files=("GOOGLE_APPLICATION_CREDENTIALS",),
+        "",
+        ("GOOGLE_CLOUD_PROJECT",),
+        ("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "GOOGLE_APPLICATION_CREDENTIALS"),
+        model="gemini-2.5-flash",
+        files=("GOOGLE_APPLICATION_CREDENTIALS",),
     ),
 }
 
@@ -83,7 +111,10 @@ def choose(provider: str | None, model: str | None, environment: Mapping[str, st
     elsewhere = any(environment.get(variable) for variable in known.endpoints)
     chosen = model or environment.get(known.model_variable, "") or ("" if elsewhere else known.model)
     if not chosen:
-        return Choice(name, reason=f"the provider {name} has no default model{' at this endpoint' if known.model else ''}: name one with the option model")
+        return Choice(
+            name,
+            reason=f"the provider {name} has no default model{' at this endpoint' if known.model else ''}: name one with the option model",
+        )
     return Choice(name, chosen)
 
 
@@ -106,7 +137,9 @@ def readable_files(provider: str, environment: Mapping[str, str]) -> list[str]:
 
 def secret_values(environment: Mapping[str, str]) -> list[str]:
     """Everything in the environment that must not show up anywhere: keys, tokens, passwords in URLs."""
-    found = [value for name, value in environment.items() if any(mark in name.upper() for mark in _SECRET_MARKS) and not name.endswith("_FILE")]
+    found = [
+        value for name, value in environment.items() if any(mark in name.upper() for mark in _SECRET_MARKS) and not name.endswith("_FILE")
+    ]
     for value in environment.values():
         if "@" in value and "://" in value:
             found.append(urlsplit(value).password or "")

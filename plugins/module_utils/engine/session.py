@@ -12,23 +12,41 @@ import json
 import os
 import shlex
 import sys
-from typing import Mapping
+from typing import Callable, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.engine import commands, confine, process, transcript
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Tokens
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.trace import Trace
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact, secret_names, secret_shapes
 
 # In front of them only the command filter: the engine finds it where it looks for bash.
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _REDACTION = (redact, secret_names, secret_shapes)  # what the filter imports: it is copied under its own name, to be found there as here
-_ARGUMENTS = ("--quiet", "--new-session", "--remove-workdir", "--max-iterations=10")
+ROUNDS, COMMANDS = 10, 20  # rounds of a model, and commands of one run: after that it has to answer
+_ARGUMENTS = ("--quiet", "--new-session", "--remove-workdir", f"--max-iterations={ROUNDS}")
 _STORE = "--session-backend=filesystem"  # older versions have no other, and do not know the option
 
 # What the engine and its children may read besides their own directory: programs and libraries, names, certificates.
 _READABLE = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/resolv.conf",
-    "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/ld.so.cache", "/etc/localtime",
-    "/dev/urandom", "/dev/random", "/dev/zero",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/dev/urandom",
+    "/dev/random",
+    "/dev/zero",
 )
 _LOADERS = ("/lib*/ld-*.so*", "/lib/*/ld-*.so*", "/usr/lib*/ld-*.so*", "/usr/lib/*/ld-*.so*")  # start every dynamic program
 
@@ -50,56 +68,84 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of it. allowed, refused: commands that the filter let through and stopped, the latter with the reason."""
+    """What came of it. decisions: (command, reason of refusal or empty) in the order in which the filter saw them."""
 
     ended: process.Ended
     entries: list[transcript.Entry]
-    allowed: list[str]
-    refused: list[tuple[str, str]]
-    tokens: Tokens | None
+    decisions: list[tuple[str, str]]
+    trace: Trace
 
     @property
     def went_past_the_filter(self) -> bool:
-        return sum(1 for entry in self.entries if entry.is_command_output) > len(self.allowed) + len(self.refused)
+        return sum(1 for entry in self.entries if entry.is_command_output) > len(self.decisions)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the endpoint sent anything at all."""
+        return self.trace.responses > 0 or bool(self.decisions) or any(entry.source == "model" for entry in self.entries)
 
 
-def run(plan: Plan, prompt: str, directory: str, limit: float) -> Result:
-    """Ask once, at most ``limit`` seconds, in an empty private directory. Raises OSError when the program cannot be started."""
+def steps(plan: Plan, prompt: str, directory: str, limit: float, decided: Callable[[str, str], object]) -> process.Steps[Result]:
+    """Ask once, at most ``limit`` seconds, in an empty private directory. Raises OSError when the program cannot be started.
+
+    decided: told at once of each command, with the reason when it was refused.
+    """
     home = os.path.join(directory, "home")
     _furnish(plan, directory, home)
-    history, tokens = transcript.History(home), transcript.TokenCount()
-    trace, trace_end = os.pipe()
+    history, trace = transcript.History(home), Trace()
+    complaint = transcript.Complaint(os.path.join(directory, "stderr"))
+    log = _Log(os.path.join(directory, "commands"), decided)
+    pipe, pipe_end = os.pipe()
     rules = confine.ruleset(_rules(plan, directory)) if plan.confined and confine.version() else None
+
+    def look() -> None:
+        _drain(pipe, trace)
+        log.read()
+
     try:
-        os.set_blocking(trace, False)
+        os.set_blocking(pipe, False)
         # The question goes in on standard input: arguments can be read by every user of the machine.
         command = [
-            plan.binary, *_ARGUMENTS, _STORE, "--llm-provider", plan.provider, "--model", plan.model,
-            "--kubeconfig", os.path.join(directory, "kubeconfig"), "--trace-path", f"/dev/fd/{trace_end}",
+            plan.binary,
+            *_ARGUMENTS,
+            _STORE,
+            "--llm-provider",
+            plan.provider,
+            "--model",
+            plan.model,
+            "--kubeconfig",
+            os.path.join(directory, "kubeconfig"),
+            "--trace-path",
+            f"/dev/fd/{pipe_end}",
         ]
         for _attempt in (1, 2):
-            ended = process.run(
-                command, environment={**_environment(directory, home), **plan.model_environment}, directory=directory, limit=limit,
-                stdin=prompt.encode(), enough=history.settled, each_look=lambda: _drain(trace, tokens), rules=rules, pass_fds=(trace_end,),
+            ended = yield from process.steps(
+                command,
+                environment={**_environment(directory, home), **plan.model_environment},
+                directory=directory,
+                limit=limit,
+                stdin=prompt.encode(),
+                enough=lambda: history.settled() or complaint.heard(),
+                each_look=look,
+                rules=rules,
+                pass_fds=(pipe_end,),
             )
             if f"unknown flag: {_STORE.split('=', maxsplit=1)[0]}" not in ended.stderr:
                 break
             command.remove(_STORE)
     finally:
-        for descriptor in (trace, trace_end, *([] if rules is None else [rules])):
+        for descriptor in (pipe, pipe_end, *([] if rules is None else [rules])):
             os.close(descriptor)
-    decisions = _decisions(directory)
-    return Result(
-        ended, history.entries(), [command for command, refusal in decisions if not refusal],
-        [(command, refusal) for command, refusal in decisions if refusal], tokens.total(),
-    )
+    return Result(ended, history.entries(), log.decisions, trace)
 
 
 def _furnish(plan: Plan, directory: str, home: str) -> None:
     tools = os.path.join(directory, "bin")
     filter_file = os.path.join(tools, "filter.py")
     settings = {
-        "kubectl": plan.kubectl, "log": os.path.join(directory, "commands"),
+        "kubectl": plan.kubectl,
+        "log": os.path.join(directory, "commands"),
+        "most": COMMANDS,
         "environment": {**_environment(directory, home), **plan.network_environment},
     }
     os.makedirs(home)
@@ -119,8 +165,11 @@ def _furnish(plan: Plan, directory: str, home: str) -> None:
 
 def _environment(directory: str, home: str) -> dict[str, str]:
     return {
-        "PATH": f"{os.path.join(directory, 'bin')}:{SYSTEM_PATH}", "HOME": home, "XDG_CONFIG_HOME": os.path.join(home, ".config"),
-        "TMPDIR": directory, "KUBECONFIG": os.path.join(directory, "kubeconfig"),
+        "PATH": f"{os.path.join(directory, 'bin')}:{SYSTEM_PATH}",
+        "HOME": home,
+        "XDG_CONFIG_HOME": os.path.join(home, ".config"),
+        "TMPDIR": directory,
+        "KUBECONFIG": os.path.join(directory, "kubeconfig"),
     }
 
 
@@ -137,20 +186,33 @@ def _rules(plan: Plan, directory: str) -> list[tuple[str, int]]:
     ]
 
 
-def _drain(trace: int, tokens: transcript.TokenCount) -> None:
+def _drain(pipe: int, trace: Trace) -> None:
     try:
-        while piece := os.read(trace, 1 << 20):
-            tokens.feed(piece)
+        while piece := os.read(pipe, 1 << 20):
+            trace.feed(piece)
     except BlockingIOError:
         pass
 
 
-def _decisions(directory: str) -> list[tuple[str, str]]:
-    """(command, reason of refusal or empty) in the order in which the filter saw them."""
-    try:
-        with open(os.path.join(directory, "commands"), encoding="utf-8", errors="replace") as file:
-            lines = file.read(process.OUTPUT_BYTES).splitlines()
-    except OSError:
-        return []
-    values = [value for value in map(transcript.json_or_none, lines) if isinstance(value, dict)]
-    return [(str(value.get("command", "")), str(value.get("refusal", ""))) for value in values]
+class _Log:
+    """What the filter writes about each command, read as it grows."""
+
+    def __init__(self, path: str, decided: Callable[[str, str], object]) -> None:
+        self._path, self._decided = path, decided
+        self._place = 0
+        self.decisions: list[tuple[str, str]] = []
+
+    def read(self) -> None:
+        try:
+            if os.path.getsize(self._path) == self._place:
+                return
+            with open(self._path, "rb") as file:
+                file.seek(self._place)
+                complete, end, _rest = file.read(process.OUTPUT_BYTES).rpartition(b"\n")
+        except OSError:
+            return
+        self._place += len(complete) + len(end)
+        values = map(transcript.json_or_none, complete.decode("utf-8", "replace").splitlines())
+        for value in (value for value in values if isinstance(value, dict)):
+            self.decisions.append((str(value.get("command", "")), str(value.get("refusal", ""))))
+            self._decided(*self.decisions[-1])

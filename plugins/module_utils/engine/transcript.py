@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What kubectl-ai leaves behind: the history of its session, its output, and its trace of model calls.
+"""What kubectl-ai leaves behind: the history of its session, and its output.
 
 The history is the source of truth: it holds the model's own words, while standard output holds what a Markdown renderer
-made of them. The trace holds the API key in clear; it is read from a pipe, for token counts only, and never stored.
+made of them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import json
 import os
 import re
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import ANSWER_BYTES, Outcome, Tokens, plain
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.answer import ANSWER_BYTES
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Outcome, plain
 
 _HISTORY_BYTES = 16 << 20
 _SETTLED = 0.25  # seconds without a new entry after a last word; kubectl-ai sometimes never ends after it
@@ -92,34 +93,117 @@ def answer(entries: list[Entry], stdout: str) -> str:
     return _unrendered(stdout)
 
 
-def failure(entries: list[Entry], stderr: str, status: int) -> tuple[Outcome, str]:
-    """Why there is no answer."""
+class Failure(NamedTuple):
+    """Why there is no answer. again: trying once more may help. endpoint: the next question would meet the same."""
+
+    outcome: Outcome
+    reason: str
+    again: bool = False
+    endpoint: bool = False
+
+
+def failure(entries: list[Entry], stderr: str, status: int) -> Failure:
     spoken = next((entry.text for entry in reversed(entries) if entry.source == "agent" and entry.is_last_word), "")
     text = spoken or _first_error(stderr)
-    for pattern, outcome, reason in _FAILURES:
+    for pattern, outcome, reason, again, endpoint in _FAILURES:
         match = pattern.search(text)
         if match:
-            return outcome, reason.format(*(plain(" ".join(group.split()), 300) for group in match.groups()))
+            return Failure(outcome, reason.format(*(plain(" ".join(group.split()), 300) for group in match.groups())), again, endpoint)
+    if _COMPLAINT.search(stderr) and not spoken:
+        return Failure("unavailable", f"kubectl-ai got no answer: {plain(text, 300)}")
     if status == 0:
-        return "unparseable", "the model gave an empty answer"
-    return "unavailable", f"kubectl-ai failed with status {status}: {plain(text, 300) or 'it said nothing'}"
+        return Failure("unparseable", EMPTY)
+    return Failure("unavailable", f"kubectl-ai failed with status {status}: {plain(text, 300) or 'it said nothing'}")
 
 
-# what kubectl-ai or its provider said -> outcome, reason. The first match counts.
-_SAID: tuple[tuple[str, Outcome, str], ...] = (
-    (r"require approval:\s*\n(.*?)(?:\nUse --skip-permissions|\Z)", "refused", "the engine wanted to run what it takes for a change, and was stopped: {}"),
-    (r"model refused to respond: (.*)", "refused", "the model refused to answer: {}"),
-    (r"fork/exec (\S+): (?:permission denied|operation not permitted)", "refused", "the engine wanted to start {}, which it may not"),
-    (r"Empty response from LLM", "unparseable", "the model gave an empty answer"),
-    (r"Maximum number of iterations", "unparseable", "the model ran commands until its limit of rounds and gave no answer"),
-    (r"\b(401 Unauthorized|403 Forbidden|api key not valid|invalid api key|unauthenticated)", "unavailable", "the provider does not accept the API key: {}"),
-    (r"\b(404) Not Found", "unavailable", "the provider does not know the model or the address ({}): check the option model and the endpoint variable"),
-    (r"\b(429)\b", "unavailable", "the provider's rate limit or quota is used up ({})"),
-    (r"\b(5\d\d) (?:Internal Server Error|Bad Gateway|Service Unavailable|Gateway)", "unavailable", "the provider has a failure of its own ({})"),
-    (r"(dial tcp[^\n]*|no such host|x509:[^\n]*|proxyconnect[^\n]*|i/o timeout|tls:[^\n]*)", "unavailable", "the model cannot be reached: {}"),
-    (r"unknown flag: (\S+)", "unavailable", "this kubectl-ai is too old, it does not know {}: use v0.0.28 or newer"),
+class Complaint:
+    """What kubectl-ai says only on standard error, before it waits for ever (v0.0.28, with ollama and llamacpp)."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._size = path, 0
+
+    def heard(self) -> bool:
+        try:
+            size = os.path.getsize(self._path)
+        except OSError:
+            return False
+        if size == self._size:
+            return False
+        self._size = size
+        with open(self._path, "rb") as file:
+            return bool(_COMPLAINT.search(file.read(_COMPLAINT_BYTES).decode("utf-8", "replace")))
+
+
+_COMPLAINT = re.compile(r'"error sending streaming LLM response" err="((?:[^"\\\n]|\\.){0,2000})"')
+_COMPLAINT_BYTES = 65_536
+EMPTY = "the model gave an empty answer"
+_AGAIN, _ENDPOINT = True, True
+_ONCE, _QUESTION = False, False
+
+# what kubectl-ai or its provider said -> outcome, reason, whether to try again, whether it is the endpoint. The first match counts.
+_SAID: tuple[tuple[str, Outcome, str, bool, bool], ...] = (
+    (
+        r"require approval:\s*\n(.*?)(?:\nUse --skip-permissions|\Z)",
+        "refused",
+        "the engine wanted to run what it takes for a change, and was stopped: {}",
+        _ONCE,
+        _QUESTION,
+    ),
+    (r"model refused to respond: (.*)", "refused", "the model refused to answer: {}", _ONCE, _QUESTION),
+    (
+        r"fork/exec (\S+): (?:permission denied|operation not permitted)",
+        "refused",
+        "the engine wanted to start {}, which it may not",
+        _ONCE,
+        _QUESTION,
+    ),
+    (r"Empty response from LLM", "unparseable", EMPTY, _ONCE, _QUESTION),
+    (
+        r"Maximum number of iterations",
+        "unparseable",
+        "the model ran commands until its limit of rounds and gave no answer",
+        _ONCE,
+        _QUESTION,
+    ),
+    (
+        r"\b(401 Unauthorized|403 Forbidden|api key not valid|invalid api key|unauthenticated)",
+        "unavailable",
+        "the provider does not accept the API key: {}",
+        _ONCE,
+        _ENDPOINT,
+    ),
+    (
+        r"\b(404 Not Found|model \S{1,100} not found)",
+        "unavailable",
+        "the provider does not know the model or the address ({}): check the option model and the endpoint variable",
+        _ONCE,
+        _ENDPOINT,
+    ),
+    (r"\b(429)\b", "unavailable", "the provider's rate limit or quota is used up ({})", _AGAIN, _ENDPOINT),
+    (
+        r"\b(?:Error )?(5\d\d)(?: Internal Server Error| Bad Gateway| Service Unavailable| Gateway|, Message)",
+        "unavailable",
+        "the provider has a failure of its own ({})",
+        _AGAIN,
+        _ENDPOINT,
+    ),
+    (
+        r"((?:dial tcp[^\n]*)?(?:connection refused|connection reset by peer)|unexpected EOF|: EOF\b)",
+        "unavailable",
+        "the model cannot be reached: {}",
+        _AGAIN,
+        _ENDPOINT,
+    ),
+    (
+        r"(dial tcp[^\n]*|no such host|x509:[^\n]*|proxyconnect[^\n]*|i/o timeout|tls:[^\n]*)",
+        "unavailable",
+        "the model cannot be reached: {}",
+        _ONCE,
+        _ENDPOINT,
+    ),
+    (r"unknown flag: (\S+)", "unavailable", "this kubectl-ai is too old, it does not know {}: use v0.0.28 or newer", _ONCE, _ENDPOINT),
 )
-_FAILURES = [(re.compile(pattern, re.DOTALL | re.IGNORECASE), outcome, reason) for pattern, outcome, reason in _SAID]
+_FAILURES = [(re.compile(row[0], re.DOTALL | re.IGNORECASE), *row[1:]) for row in _SAID]
 
 
 def json_or_none(line: str) -> Any:
@@ -136,6 +220,9 @@ def _entry(value: dict[str, Any]) -> Entry:
 
 
 def _first_error(stderr: str) -> str:
+    complaint = _COMPLAINT.search(stderr)
+    if complaint:
+        return complaint[1].replace('\\"', '"')
     lines = [line for line in stderr.splitlines() if line.strip()]
     return next((line for line in lines if line.startswith("Error:")), lines[-1] if lines else "")
 
@@ -144,34 +231,4 @@ def _unrendered(stdout: str) -> str:
     """The last JSON object of the output, with the line breaks of the renderer taken out of it."""
     text = plain(stdout, ANSWER_BYTES)
     start, end = text.rfind("\n    {"), text.rfind("}")
-    return re.sub(r" *\n *", " ", text[start:end + 1]) if 0 <= start < end else ""
-
-
-class TokenCount:
-    """Adds up the token counts in a trace that arrives in pieces."""
-
-    _NAMES = {
-        "prompt": re.compile(rb'(?:prompt_tokens|promptTokenCount)\\?":\s*(\d{1,9})'),
-        "completion": re.compile(rb'(?:completion_tokens|candidatesTokenCount)\\?":\s*(\d{1,9})'),
-    }
-
-    def __init__(self) -> None:
-        self._pending = b""
-        self._sum: dict[str, int] = {}
-
-    def feed(self, piece: bytes) -> None:
-        *complete, self._pending = (self._pending + piece).split(b"\n---\n")
-        if len(self._pending) > _HISTORY_BYTES:
-            self._pending = b""
-        for event in complete:
-            if event.lstrip().startswith(b"action: http.response"):
-                self._count(event)
-
-    def total(self) -> Tokens | None:
-        return Tokens(prompt=self._sum.get("prompt", 0), completion=self._sum.get("completion", 0)) if self._sum else None
-
-    def _count(self, event: bytes) -> None:
-        for name, pattern in self._NAMES.items():
-            counts = pattern.findall(event)
-            if counts:  # a stream repeats its count, growing
-                self._sum[name] = self._sum.get(name, 0) + int(counts[-1])
+    return re.sub(r" *\n *", " ", text[start : end + 1]) if 0 <= start < end else ""

@@ -7,18 +7,25 @@ Check types, in the order in which they are judged:
     status_changed     the failing pods are replaced or recovered within ``within_seconds``
     available          all wanted pods are of the newest revision and available within ``within_seconds``
     restarts_stable    then for ``hold_seconds`` no container restarts and availability stays
-    watch              then for ``hold_seconds`` more the same holds; judged whenever it is looked at
+    watch              then for ``hold_seconds`` more the same holds, and no event says that a container died; judged whenever it is looked at
+
+Error signals (cluster/signals.py) are kept beside the verdict. Most do not decide it: a probe that fails once is no failure while pods stay
+available. An event that says that a container died does, since the pod may be gone by the time somebody looks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.clock import span
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.clock import parse, span
 
 State = Mapping[str, Any]
 _REPEATED = 2  # restarts of a new pod that prove a failure before its time is up
+_SHOWN = 5  # kinds of signals that a sentence names
+_CLOCK = 2.0  # seconds; events carry whole seconds, and the server's Date header does
+# reason of an event -> what its message has to say for it to prove that a container died; pulling an image is backed off from as well
+_DEADLY = {"BackOff": "restarting failed container", "OOMKilling": "", "OOMKilled": ""}
 _UNAVAILABLE_GRACE = 120.0  # seconds that a watched workload may lack pods: a node drain is not a failure
 
 
@@ -109,6 +116,30 @@ def watch(baseline: Mapping[str, int], state: State, unavailable_for: float) -> 
     if fault:
         return fault
     return f"not all pods have been available for {span(unavailable_for)}: {summary(state)}" if unavailable_for > _UNAVAILABLE_GRACE else ""
+
+
+def deadly(signals: Iterable[Mapping[str, Any]], after: str) -> str:
+    """The first signal since a moment which says that a container died, as a sentence, or ""."""
+    for one in signals:
+        said = _DEADLY.get(one["reason"])
+        if said is not None and said in one["message"] and (parse(one["last"]) - parse(after)).total_seconds() > _CLOCK:
+            return f"the cluster warns of {one['object']}: {one['reason']}: {one['message']}"
+    return ""
+
+
+def grouped(signals: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The signals by their reason, as records keep them: [{reason, count, last, message (of the newest)}]."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in signals:  # the newest first
+        group = found.setdefault(one["reason"], {"reason": one["reason"], "count": 0, "last": one["last"], "message": one["message"]})
+        group["count"] += one["count"]
+    return list(found.values())
+
+
+def told(signals: Iterable[Mapping[str, Any]]) -> str:
+    """``Unhealthy 3x, BackOff 1x``; "" for none."""
+    counts = [f"{one['reason']} {one['count']}x" for one in grouped(signals)]
+    return ", ".join(counts[:_SHOWN] + ["..."] * (len(counts) > _SHOWN))
 
 
 def is_available(state: State) -> bool:

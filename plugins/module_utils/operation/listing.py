@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, RecordDamaged
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr, times
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
@@ -22,6 +22,7 @@ GROUPS = ("waiting", "unfinished", "damaged", "ended")  # in the order in which 
 _EXPIRED = "expired"
 _FRONT_MATTER = 16384  # characters
 _UNFINISHED = ("approved", "executing", "executed", "validated", "rolling_back")  # a decision was made, and something is left to do
+_MEASURED = ("detect", "repair", "outage")
 _DECISIONS = ("approved", "rejected")
 
 # what the option ``state`` of the playbook records selects; a damaged record is never left out, since nobody knows what it would say
@@ -96,6 +97,7 @@ def entry(store: Directory, record: Record, now: str = "") -> Entry:
     expired = open_ and plan is not None and now > plan["expires"]
     group = "unfinished" if unfinished else "waiting" if open_ and not expired else "ended"
     timing = _timing(events, plan, age, open_, expired)
+    measured = times.spans(times.stamps(events))
     return {
         "id": record.identifier,
         "state": state,
@@ -106,6 +108,7 @@ def entry(store: Directory, record: Record, now: str = "") -> Entry:
         "age_seconds": age,
         "waiting_seconds": age if group == "waiting" else 0.0,
         **timing,
+        **{f"{name}_seconds": measured.get(name) for name in _MEASURED},
         "expires": _expires(events, state, plan),
         "expired": expired,
         "remark": _EXPIRED if expired else _late(timing),
@@ -125,7 +128,7 @@ def _timing(events: list[Event], plan: dict[str, Any] | None, age: float, open_:
         return {"sla_minutes": None, "due": "", "overdue": False, "overdue_seconds": 0.0, "decided_after_seconds": after, "sla_met": None}
     minutes = plan["policy"]["sla_minutes"]
     late = open_ and (expired or age > minutes * 60)
-    never = late or (decided is None and not open_)
+    never = late or (decided is None and not open_ and not overtaken_in_time(events, minutes))
     return {
         "sla_minutes": minutes,
         "due": clock.later(events[0]["time"], minutes=minutes),
@@ -134,6 +137,14 @@ def _timing(events: list[Event], plan: dict[str, Any] | None, age: float, open_:
         "decided_after_seconds": after,
         "sla_met": after <= minutes * 60 if after is not None else False if never else None,
     }
+
+
+def overtaken_in_time(events: list[Event], minutes: float) -> bool:
+    """Whether a later proposal took the place of one before its decision was due: then none was missed."""
+    over = last(events, "expired")
+    if not over or not over["payload"].get("successor"):
+        return False
+    return clock.seconds_between(events[0]["time"], over["time"]) <= minutes * 60
 
 
 def _expires(events: list[Event], state: str, plan: dict[str, Any] | None) -> str:
@@ -206,6 +217,7 @@ def _readable(store: Directory, identifier: str, now: str, visit: Callable[[Reco
             "overdue_seconds": 0.0,
             "decided_after_seconds": None,
             "sla_met": None,
+            **{f"{name}_seconds": None for name in _MEASURED},
             "expires": "",
             "expired": False,
             "remark": "",

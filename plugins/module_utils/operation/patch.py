@@ -22,6 +22,7 @@ RECORD_ANNOTATION = "aiops.k8s/record"
 DIGEST_ANNOTATION = "aiops.k8s/digest"
 CAUSE_ANNOTATION = "kubernetes.io/change-cause"
 _MARKS = (RECORD_ANNOTATION, DIGEST_ANNOTATION, CAUSE_ANNOTATION)
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's own note, as large as the object; a snapshot leaves it out
 _SERVER_OWNED = ("managedFields", "resourceVersion", "generation")
 
 
@@ -198,7 +199,7 @@ def _names(document: Document, operations: Iterable[Operation]) -> list[Operatio
 def _meaningful(document: Document) -> Document:
     kept = {key: value for key, value in copy.deepcopy(document).items() if key != "status"}
     kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key not in _SERVER_OWNED}
-    annotations = {key: value for key, value in (kept["metadata"].pop("annotations", None) or {}).items() if key not in _MARKS}
+    annotations = {key: value for key, value in (kept["metadata"].pop("annotations", None) or {}).items() if key not in (*_MARKS, _APPLIED)}
     if annotations:
         kept["metadata"]["annotations"] = annotations
     return kept

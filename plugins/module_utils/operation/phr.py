@@ -16,7 +16,7 @@ import shlex
 from typing import Any, Callable, Iterable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, patch, policy
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, patch, policy, times
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state, undo_needed
@@ -89,7 +89,13 @@ def front_matter(events: list[Event]) -> dict[str, Any]:
 
 def _heading(events: list[Event]) -> str:
     proposal = events[0]["payload"]
-    return f"# {proposal['id']}: {_plain(proposal['title'])}\n\n**{state(events)}** - {_OUTCOMES[state(events)]}{_reason(events)}"
+    return f"# {proposal['id']}: {_plain(proposal['title'])}\n\n**{state(events)}** - {_impact(events)}"
+
+
+def _impact(events: list[Event]) -> str:
+    overtaken = (last(events, "expired") or events[0])["payload"].get("successor")
+    known = "A later proposal took its place; nothing was changed." if overtaken else _OUTCOMES[state(events)]
+    return f"{known}{_reason(events)}"
 
 
 def _reason(events: list[Event]) -> str:
@@ -117,9 +123,11 @@ def _response(events: list[Event]) -> str:
     proposal = events[0]["payload"]
     plan = proposal.get("plan")
     parts = ["## Response snapshot", "### What is wrong", "\n".join(_finding(finding) for finding in proposal["findings"])]
+    if proposal.get("earlier"):
+        parts += ["### Seen before", "\n".join(_before(one) for one in proposal["earlier"])]
     parts += ["### Evidence", "\n".join(_fact(fact) for fact in proposal["evidence"]), "### Opinions", _opinions(proposal)]
     if plan is None:
-        return "\n\n".join([*parts, "### Proposed change", f"None: {_plain(proposal['no_plan_reason'])}."])
+        return "\n\n".join([*parts, "### Proposed change", f"None: {_plain(proposal['no_plan_reason'])}.", *_by_hand(proposal)])
     parts += ["### Proposed change", f"{_sentence(plan['summary'])} Digest `{proposal['digest']}`, decided by {plan['expires']}."]
     parts += [_change(change) for change in plan["changes"]]
     if plan.get("notes"):
@@ -133,8 +141,17 @@ def _response(events: list[Event]) -> str:
         _sentence(plan["undo"]),
         "### How it is proven",
         "\n".join(f"- {check['id']}: {_plain(checks.describe(check))}" for check in plan["checks"]),
+        *_by_hand(proposal),
     ]
     return "\n\n".join(parts)
+
+
+def _by_hand(proposal: dict[str, Any]) -> list[str]:
+    return ["### By hand", _code("\n".join(proposal["by_hand"]), "shell")] if proposal.get("by_hand") else []
+
+
+def _before(one: dict[str, str]) -> str:
+    return "- " + _plain(f"{one['id']}: {one['state'].replace('_', ' ')} at {one['time']}: {one['what']}")
 
 
 def _finding(finding: dict[str, Any]) -> str:
@@ -209,7 +226,7 @@ def _outcome(events: list[Event]) -> str:
         [
             "## Outcome",
             "",
-            f"- ✅ Impact: {_OUTCOMES[state(events)]}{_reason(events)}",
+            f"- ✅ Impact: {_impact(events)}",
             f"- 🧪 Tests: {_tests(events)}",
             f"- 📁 Files: {proposal['id']}.jsonl (the record; this document is rendered from it)",
             f"- 🔁 Next prompts: {_next(events)}",
@@ -218,8 +235,21 @@ def _outcome(events: list[Event]) -> str:
             "| time | event | what | since the proposal |",
             "| --- | --- | --- | --- |",
             *rows,
+            *_measured(events),
         ]
     )
+
+
+def _measured(events: list[Event]) -> list[str]:
+    """Times of this operation, beside the means of its feature as they were when it was proven."""
+    spans = times.spans(times.stamps(events))
+    means = (last(events, "validated") or events[0])["payload"].get("means", {})
+    rows = [f"| {times.MEASURES[name][2]} | {clock.span(seconds)} | {_mean(means.get(name))} |" for name, seconds in spans.items()]
+    return ["", "### Times", "", "| what | here | mean so far |", "| --- | --- | --- |", *rows] if rows else []
+
+
+def _mean(found: dict[str, float] | None) -> str:
+    return f"{clock.span(found['seconds'])} over {found['operations']:.0f}" if found else "-"
 
 
 def _what(one: Event) -> str:
@@ -234,9 +264,14 @@ _SAYINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "rejected": lambda payload: f"by {identity.name_of(payload['by'])}: {payload['reason']}",
     "executing": lambda payload: f"as {payload['executor']['user']}",
     "executed": lambda payload: "found applied after an interruption" if payload.get("recovered") else "applied",
-    "validated": lambda payload: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}",
+    "validated": lambda payload: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}{_warned(payload)}",
     "rolled_back": lambda payload: "; ".join(f"{change['id']}: {change['result']}" for change in payload["changes"]),
 }
+
+
+def _warned(payload: dict[str, Any]) -> str:
+    told = checks.told(payload.get("signals", []))
+    return f"; warnings since the change: {told}" if told else ""
 
 
 def _tests(events: list[Event]) -> str:
@@ -302,6 +337,8 @@ def _times(events: list[Event]) -> str:
 def _evaluation(events: list[Event]) -> str:
     proposal = events[0]["payload"]
     missing = [f"{one['what']} ({one['missing']})" for one in proposal.get("coverage", {}).get("not_evaluated", [])]
+    unseen = {one["payload"]["signals_missing"] for one in events if one["payload"].get("signals_missing")}
+    missing += [f"error signals after the change ({one})" for one in sorted(unseen)]
     return "\n".join(
         [
             "## Evaluation notes (flywheel)",

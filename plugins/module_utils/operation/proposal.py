@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import history
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.identity import requester
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import seal, validate
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 
-
 # what the approver is shown beside the plan; the plan names the digest of it
 _SHOWN = ("title", "findings", "evidence", "opinions", "remedies", "not_chosen", "coverage")
+_NO_CHANGE = {"remedy": "", "fingerprint": ""}
+_SHOWN_WHERE_PRESENT = ("earlier", "by_hand")  # keys that came later: plans of earlier records do not name them
 
 
 def payload(
@@ -24,11 +26,14 @@ def payload(
     command: str,
     options: Mapping[str, str],
     policies: Mapping[str, Mapping[str, Any]],
+    before: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The first event's payload; the store adds feature, id and the previous record's head.
 
-    options: those that the next commands have to repeat, none of them secret; policies: all classes' policy.
+    options: those that the next commands have to repeat, none of them secret; policies: all classes' policy; before: the history
+    of this cluster (history.py). ``proposal`` may carry ``remedy`` (the name of the chosen one), ``fingerprint`` and ``basis``.
     Raises BadInput for a malformed plan."""
+    seen = history.earlier(before, proposal["target"], [finding["code"] for finding in proposal["findings"]])
     document = {
         "workflow": proposal["workflow"],
         "title": redact(proposal["title"])[0],
@@ -44,21 +49,35 @@ def payload(
         "opinions": [{**redact_object(one), **({"prompt": one["prompt"]} if "prompt" in one else {})} for one in opinions],
         "no_plan_reason": redact(proposal["no_plan_reason"])[0],
         "not_chosen": redact_object(proposal.get("not_chosen", [])),
+        **({"by_hand": [redact(line)[0] for line in proposal["by_hand"]]} if proposal.get("by_hand") else {}),
         "coverage": redact_object(result["coverage"]),
         "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
+        **({"earlier": redact_object(history.described(before, seen))} if seen and proposal["workflow"] != history.UNDO else {}),
     }
     if not proposal["plan"]:
-        return {**document, "plan": None, "digest": ""}
+        return {**document, "plan": None, "digest": "", **_NO_CHANGE}
     if redact_object(proposal["plan"]) != proposal["plan"]:
         reason = "the change itself holds what looks like a secret, which must not get into a record; a person has to make it"
-        return {**document, "plan": None, "digest": "", "no_plan_reason": reason}
+        return {**document, "plan": None, "digest": "", **_NO_CHANGE, "no_plan_reason": reason}
     plan = validate(seal(proposal["plan"], policies, requester(result["user"]), shown(document)))
-    return {**document, "plan": plan, "digest": digest(plan)}
+    identified = {
+        "remedy": proposal.get("remedy") or _remedy(proposal),
+        "fingerprint": proposal.get("fingerprint") or history.fingerprint(plan),
+        **({"basis": str(proposal["basis"])} if proposal.get("basis") else {}),
+    }
+    return {**document, "plan": plan, "digest": digest(plan), **identified}
 
 
 def shown(document: Mapping[str, Any]) -> str:
     """The digest of everything in a proposal that the approver is shown beside the plan."""
-    return digest({name: document.get(name) for name in _SHOWN})
+    later = [name for name in _SHOWN_WHERE_PRESENT if name in document]
+    return digest({name: document.get(name) for name in (*_SHOWN, *later)})
+
+
+def _remedy(proposal: Mapping[str, Any]) -> str:
+    """The name of the remedy that the plan carries out: the one whose summary is the plan's."""
+    found = (one["name"] for one in proposal["remedies"] if one["summary"] == proposal["plan"]["summary"])
+    return str(next(found, ""))
 
 
 def _redacted(finding: Mapping[str, Any]) -> dict[str, Any]:

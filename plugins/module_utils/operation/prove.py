@@ -13,17 +13,20 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, TypeVar
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import signals
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, Unreachable
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.workload import State, observe
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, history, patch, times
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 
 Show = Callable[[float, str, str], None]  # (seconds, what is seen, what the seconds count)
+T = TypeVar("T")
+_KEPT = 10  # kinds of error signals that an event keeps
 _FOLLOWS = {"checks": "executed", "watch": "validated"}
 
 
@@ -36,6 +39,7 @@ class Pace:
     heartbeat: float = 15.0  # progress is shown after this time although nothing changed
     watch_heartbeat: float = 300.0
     patience: float = 60.0
+    signals: float = 5.0  # between looks at the events while a change is proven; under watch they are looked at each time
 
 
 USUAL = Pace()
@@ -52,23 +56,29 @@ def prove(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
     require_state(record, "checks")
     started = _payload(record, "executed")["applied"]
     progress, shown = checks.Progress(), Ticker(show, pace.heartbeat)
+    warned = Warned(api, wanted[0]["object"], started, pace.signals)
     while True:
-        state = _observed(api, wanted[0]["object"], shown, pace)
+        state = _patient(lambda: observe(api, wanted[0]["object"]), shown, pace)
         if _taken_over(store, record, state):
             return
         elapsed = clock.seconds_between(started, clock.stamp(clock.now()))
         progress = checks.validate(progress, wanted, state, elapsed)
-        shown.tick(elapsed, checks.summary(state))
+        _patient(lambda: warned.look(state, progress.verdict != "pending"), shown, pace)
+        shown.tick(elapsed, warned.appended(checks.summary(state)))
         if progress.verdict != "pending":
             break
         time.sleep(pace.poll)
-    seen = {"met": progress.met, "state": checks.summary(state)}
+    seen = {"met": progress.met, "state": checks.summary(state), **warned.document()}
     if progress.verdict == "failed":
-        store.append(record, "failed", {"phase": "validate", "reason": progress.reason, "applied": True, **seen})
+        reason = warned.appended(progress.reason)
+        store.append(record, "failed", {"phase": "validate", "reason": reason, "applied": True, **seen})
         return
     held = next(check for check in wanted if check["type"] == "watch")["hold_seconds"]
-    until = clock.later(clock.stamp(clock.now()), seconds=held)
-    store.append(record, "validated", {**seen, "seconds": round(elapsed, 1), "baseline": checks.restarts(state), "watch_until": until})
+    moment = clock.stamp(clock.now())
+    until = clock.later(moment, seconds=held)
+    measured = _measured(store, record, moment)
+    passed = {**seen, "seconds": round(elapsed, 1), "baseline": checks.restarts(state), "watch_until": until, **measured}
+    store.append(record, "validated", passed, moment)
 
 
 def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any]], wait: bool, show: Show, pace: Pace = USUAL) -> str:
@@ -80,19 +90,24 @@ def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
     baseline, until = _payload(record, "validated")["baseline"], _payload(record, "validated")["watch_until"]
     unavailable_since: float | None = None
     shown = Ticker(show, pace.watch_heartbeat)
+    begun = str((last(record.events, "validated") or {})["time"])
+    warned = Warned(api, wanted[0]["object"], _payload(record, "executed").get("applied", begun), pace.signals)
     while True:
-        state = _observed(api, wanted[0]["object"], shown, pace)
+        state = _patient(lambda: observe(api, wanted[0]["object"]), shown, pace)
         if _taken_over(store, record, state):
             return checks.summary(state)
-        seen, left = checks.summary(state), clock.seconds_between(clock.stamp(clock.now()), until)
+        _patient(lambda: warned.look(state, True), shown, pace)
+        seen, left = warned.appended(checks.summary(state)), clock.seconds_between(clock.stamp(clock.now()), until)
         unavailable_since = None if checks.is_available(state) else unavailable_since or time.monotonic()
         fault = checks.watch(baseline, state, time.monotonic() - unavailable_since if unavailable_since else 0.0)
+        fault = fault or checks.deadly(warned.found, warned.servers(begun))
         if fault:
-            store.append(record, "failed", {"phase": "watch", "reason": fault, "applied": True, "state": seen})
+            store.append(record, "failed", {"phase": "watch", "reason": fault, "applied": True, "state": seen, **warned.document()})
             return seen
         if left <= 0 and unavailable_since is None:
-            watched = clock.seconds_between((last(record.events, "validated") or {})["time"], clock.stamp(clock.now()))
-            store.append(record, "closed", {"reason": f"watched for {clock.span(watched)}: {seen}", "watched_seconds": round(watched, 1)})
+            watched = clock.seconds_between(begun, clock.stamp(clock.now()))
+            over = {"reason": f"watched for {clock.span(watched)}: {seen}", "watched_seconds": round(watched, 1)}
+            store.append(record, "closed", {**over, **warned.document()})
             return seen
         if not wait:
             return seen
@@ -100,12 +115,54 @@ def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
         time.sleep(min(pace.watch_poll, max(left, pace.poll)))
 
 
+class Warned:
+    """The error signals of a workload since its change, looked at now and then. ``found``: as cluster/signals.py gives them."""
+
+    def __init__(self, api: Api, subject: Mapping[str, str], started: str, every: float) -> None:
+        self.api, self.subject, self.started, self.every = api, subject, started, every
+        self.found: list[signals.Signal] = []
+        self.missing = ""
+        self._looked: float | None = None
+
+    def look(self, state: State, now: bool) -> None:
+        if not state["exists"] or not (now or self._looked is None or time.monotonic() - self._looked >= self.every):
+            return
+        events, self.missing = signals.warnings(self.api, self.subject["namespace"])
+        self.found = signals.about(events, self.subject, state, self.servers(self.started))
+        self._looked = time.monotonic()
+
+    def servers(self, moment: str) -> str:
+        """A moment of this machine's clock by the server's."""
+        return clock.later(moment, seconds=-(self.api.clock_skew or 0.0))
+
+    def appended(self, text: str) -> str:
+        """A sentence with the signals behind it."""
+        told = checks.told(self.found)
+        return f"{text}; warnings since the change: {told}" if told else text
+
+    def document(self) -> dict[str, Any]:
+        """What the record keeps."""
+        return {"signals": checks.grouped(self.found)[:_KEPT], **({"signals_missing": self.missing} if self.missing else {})}
+
+
+def _measured(store: Directory, record: Record, moment: str) -> dict[str, Any]:
+    """The times of an operation that is proven at this moment, and the means of its store with it.
+
+    They are kept in the event: a document that is rendered from one record cannot ask the others, and its means must not change later.
+    """
+    this = {**history.entry(record.events), "repaired": moment}
+    others = [one for one in history.read(store) if one["id"] != record.identifier]
+    return {"times": times.spans(this), "means": history.means([*others, this])}
+
+
 def _taken_over(store: Directory, record: Record, state: Mapping[str, Any]) -> bool:
     """Whether a later operation has changed the workload, a rollback above all: what it looks like now proves nothing of this one."""
     other, theirs = patch.mark_of({"metadata": {"annotations": state.get("annotations")}})
     if not theirs or theirs == record.digest or not _carried_out(store, other, theirs):
         return False
-    store.append(record, "closed", {"reason": f"record {other} has changed the workload since; whether this change worked is no longer looked at"})
+    store.append(
+        record, "closed", {"reason": f"record {other} has changed the workload since; whether this change worked is no longer looked at"}
+    )
     return True
 
 
@@ -131,12 +188,12 @@ class Ticker:
             self.text, self.at = text, time.monotonic()
 
 
-def _observed(api: Api, subject: Mapping[str, str], shown: Ticker, pace: Pace) -> State:
-    """An observation; an API server that is away for a while is waited for, since nothing is known to have failed."""
+def _patient(look: Callable[[], T], shown: Ticker, pace: Pace) -> T:
+    """What a look at the cluster gives; an API server that is away for a while is waited for, since nothing is known to have failed."""
     begun = time.monotonic()
     while True:
         try:
-            return observe(api, subject)
+            return look()
         except (Unreachable, ApiError) as error:
             away = isinstance(error, Unreachable) or error.for_now
             waited = time.monotonic() - begun

@@ -21,8 +21,10 @@ def result(
     workflow: str, found: Mapping[str, Any], opinions: list[dict[str, Any]], store: Directory, records: list[Record], error: str
 ) -> dict[str, Any]:
     """The document. ``found`` is the analysis module's result, empty for playbooks that only carry on a record."""
-    started = records[0].events[0]["time"] if records else clock.stamp(clock.now())
-    rows = [row(store, record) for record in records]
+    repeats = found.get("repeats", [])  # ids of records that an earlier run made
+    made = [record for record in records if record.identifier not in repeats]
+    started = made[0].events[0]["time"] if made else clock.stamp(clock.now())
+    rows = [{**row(store, record), **({"repeat": True} if record.identifier in repeats else {})} for record in records]
     return {
         "schema_version": SCHEMA_VERSION,
         "workflow": workflow,
@@ -44,7 +46,8 @@ def result(
 
 
 def row(store: Directory, record: Record) -> dict[str, Any]:
-    """One record: {id, path (of the PHR), state, digest, title, reason, next}."""
+    """One record: {id, path (of the PHR), state, digest, title, reason, next}, and where there are any, earlier[] ids of the same finding."""
+    earlier = [one["id"] for one in record.proposal.get("earlier", [])]
     return {
         "id": record.identifier,
         "path": store.document(record),
@@ -53,6 +56,7 @@ def row(store: Directory, record: Record) -> dict[str, Any]:
         "title": record.proposal["title"],
         "reason": _reason(record),
         "next": phr.next_command(record.events),
+        **({"earlier": earlier} if earlier else {}),
     }
 
 

@@ -37,15 +37,22 @@ def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: i
             lines += [(f"{'':{_LABEL}}| {text}", "") for text in _wrap(fact["excerpt"], width - _LABEL - 2)[:4]]
     for opinion in document.get("opinions", []):
         lines += _labelled(opinion["engine"], _opinion(opinion), width, "yellow" if opinion.get("agrees") is False else "")
+    for number, one in enumerate(document.get("earlier", [])):
+        lines += _labelled("" if number else "before", f"{one['id']} ({one['time'][:16].replace('T', ' ')}): {one['what']}", width)
     return [
         *lines,
         ("", ""),
         *(
             _plan(document, digest, width)
             if document["plan"]
-            else _labelled("no change", f"{document['no_plan_reason']}.", width, "yellow")
+            else [*_labelled("no change", f"{document['no_plan_reason']}.", width, "yellow"), *_by_hand(document)]
         ),
     ]
+
+
+def _by_hand(document: Mapping[str, Any]) -> list[Line]:
+    """Commands for a person, never wrapped: they are there to be copied."""
+    return [(f"{'' if number else 'by hand':{_LABEL}}{printable(line)}", "") for number, line in enumerate(document.get("by_hand", []))]
 
 
 def _opinion(opinion: Mapping[str, Any]) -> str:
@@ -78,11 +85,22 @@ def _plan(document: Mapping[str, Any], digest: str, width: int) -> list[Line]:
     return lines + (_labelled("digest", f"{digest[:SHORT]} (decide by {plan['expires']})", width, "bright cyan") if digest else [])
 
 
+def repeated(record: str, why: str, command: str, width: int) -> list[Line]:
+    """That a proposal is on record already, and what to do with that record."""
+    lines = _labelled("again", f"not recorded once more: record {record} {why}", width, "yellow")
+    return lines + ([(f"{'':{_LABEL}}next: {printable(command)}", "bright cyan")] if command else [])
+
+
 def policies(found: Mapping[str, Mapping[str, Any]], width: int) -> list[Line]:
     """What is asked for per risk class."""
     rows = []
     for risk, settings in found.items():
-        rows += _labelled(risk, f"can be decided for {clock.span(settings['plan_minutes'] * 60)}; {'; '.join(policy.rules_of(settings))}", width, _RISK[risk])
+        rows += _labelled(
+            risk,
+            f"can be decided for {clock.span(settings['plan_minutes'] * 60)}; {'; '.join(policy.rules_of(settings))}",
+            width,
+            _RISK[risk],
+        )
     return rows
 
 

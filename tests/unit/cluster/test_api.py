@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -42,7 +43,12 @@ def test_impersonation_is_sent_group_by_group(web: Web) -> None:
 
 
 STATUSES: list[tuple[Answer, int, str, str]] = [
-    (status(401, "Unauthorized"), 401, "401 Unauthorized: the message", "The credentials are not accepted: the token or certificate may have expired"),
+    (
+        status(401, "Unauthorized"),
+        401,
+        "401 Unauthorized: the message",
+        "The credentials are not accepted: the token or certificate may have expired",
+    ),
     (
         status(403, "Forbidden", 'pods is forbidden: User "u" cannot list'),
         403,
@@ -96,7 +102,23 @@ def test_lists_are_read_page_by_page(web: Web, api: Api) -> None:
     items: list[Any] = list(api.pages("/pods", {"labelSelector": "a=b,c"}))
     assert items == [0, 1, 2, 3, 4, 5]
     assert [asked.query.get("continue") for asked in web.asked] == [None, ["1"], ["2"]]
-    assert all(asked.query["limit"] == ["500"] and asked.query["labelSelector"] == ["a=b,c"] for asked in web.asked)
+    assert all(asked.query["limit"] == ["250"] and asked.query["labelSelector"] == ["a=b,c"] for asked in web.asked)
+
+
+def test_the_next_page_is_asked_for_while_one_is_read(web: Web, api: Api) -> None:
+    def page(asked: Asked) -> Answer:
+        number = int(asked.query.get("continue", ["0"])[0])
+        metadata = {"resourceVersion": "7", "continue": str(number + 1), "remainingItemCount": 1} if number < 2 else {"resourceVersion": "7"}
+        whole = {"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": [{"number": number}]}
+        return Answer(200, json.dumps(whole, separators=(",", ":")).encode())
+
+    web.routes["GET /pods"] = page
+    reading = api.pages("/pods")
+    assert next(reading) == {"number": 0}
+    deadline = time.monotonic() + 5
+    while len(web.asked) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(web.asked) == 2 and [one["number"] for one in reading] == [1, 2]
 
 
 @pytest.mark.parametrize("body", [{"items": None}, {"items": []}, {}, {"items": None, "metadata": {}}])
@@ -123,7 +145,9 @@ def test_nobody_listens() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(Unreachable, match=f"The API server {address} does not answer GET /x: .*refused.* Check the server's address in the kubeconfig"):
+    with pytest.raises(
+        Unreachable, match=f"The API server {address} does not answer GET /x: .*refused.* Check the server's address in the kubeconfig"
+    ):
         connect({"host": address, "api_key": "t"}).request("GET", "/x")
 
 

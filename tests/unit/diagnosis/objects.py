@@ -27,6 +27,19 @@ RESOURCES = {
     "ResourceQuota": "resourcequotas",
     "LimitRange": "limitranges",
     "Node": "nodes",
+    "Namespace": "namespaces",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers",
+    "NetworkPolicy": "networkpolicies",
+    "IngressClass": "ingressclasses",
+    "Ingress": "ingresses",
+    "CronJob": "cronjobs",
+    "PersistentVolumeClaim": "persistentvolumeclaims",
+    "PersistentVolume": "persistentvolumes",
+    "StorageClass": "storageclasses",
+    "ServiceAccount": "serviceaccounts",
+    "PriorityClass": "priorityclasses",
+    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
 }
 
 

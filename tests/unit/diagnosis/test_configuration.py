@@ -19,7 +19,7 @@ PULLS: list[tuple[str, str, str, str]] = [
         "unexpected status from HEAD request to https://quay.io/v2/acme/web/manifests/2: manifest unknown",
         "ImageNotFound",
     ),
-    ("another architecture", "acme/web:2", "no match for platform in manifest: not found", "ImageNotFound"),
+    ("another architecture", "acme/web:2", "no match for platform in manifest: not found", "ImageWrongArchitecture"),
     ("a short name", "nosuch:1", "docker.io/library/nosuch:1: not found", "ImageNotFound"),
     ("a name of bad omen", "registry.example/tls-proxy:401", "registry.example/tls-proxy:401: not found", "ImageNotFound"),
     ("a tag of bad omen", "acme/web:1.503", "docker.io/acme/web:1.503: not found", "ImageNotFound"),
@@ -118,8 +118,8 @@ def test_an_invalid_name() -> None:
     )
     one = pulling("UPPER/Case:tag", message, "InvalidImageName")
     finding = only(snapshot(one, event(one, "InspectFailed", message)))
-    assert (finding.code, finding.root_cause) == ("InvalidImageName", "The image reference is not valid: UPPER/Case:tag.")
-    assert finding.document()["runbook"] == "docs/runbooks/troubleshoot-image-pull.md"
+    assert (finding.code, finding.root_cause) == ("InvalidImageName", "The image reference 'UPPER/Case:tag' is not valid.")
+    assert finding.document()["runbook"] == "docs/runbooks/troubleshoot-invalidimagename.md"
 
 
 def test_an_image_that_may_not_be_pulled() -> None:
@@ -135,16 +135,16 @@ def test_events_about_another_image_are_not_mixed_in() -> None:
 
 
 CREATES: list[tuple[str, str, str, str]] = [
-    ("ConfigMap in env", 'configmap "settings" not found', "ConfigMapMissing", "ConfigMap settings is not in the namespace"),
-    ("Secret in env", 'secret "db" not found', "SecretMissing", "Secret db is not in the namespace"),
-    ("plural", 'secrets "db" is not found', "SecretMissing", "Secret db is not in the namespace"),
+    ("ConfigMap in env", 'configmap "settings" not found', "ConfigMapMissing", "ConfigMap settings does not exist in namespace shop"),
+    ("Secret in env", 'secret "db" not found', "SecretMissing", "Secret db does not exist in namespace shop"),
+    ("plural", 'secrets "db" is not found', "SecretMissing", "Secret db does not exist in namespace shop"),
     ("key of a ConfigMap", "couldn't find key mode in ConfigMap shop/settings", "ConfigKeyMissing", "ConfigMap settings exists but has no key mode"),
     ("key of a Secret", "couldn't find key password in Secret shop/db", "ConfigKeyMissing", "Secret db exists but has no key password"),
     (
         "runs as root",
         'container has runAsNonRoot and image will run as root (pod: "web-1_shop(uid)", container: app)',
-        "ContainerConfigError",
-        "container has runAsNonRoot",
+        "RunAsNonRootViolated",
+        "demands runAsNonRoot",
     ),
     ("no message", "", "ContainerConfigError", "The kubelet refuses the configuration of container app: "),
 ]
@@ -167,7 +167,7 @@ def test_a_secret_is_for_a_person_to_give() -> None:
 def test_another_create_error_is_judged_by_the_rules_that_follow() -> None:
     message = 'failed to create containerd container: exec: "nosuch": executable file not found in $PATH'
     assert codes(snapshot(pod(waiting("CreateContainerError", message), phase="Pending"))) == ["CommandNotFound"]
-    assert codes(snapshot(pod(waiting("CreateContainerError", "context deadline exceeded"), phase="Pending"))) == []
+    assert codes(snapshot(pod(waiting("CreateContainerError", "context deadline exceeded"), phase="Pending"))) == ["ContainerStartFailed"]
 
 
 MOUNTS: list[tuple[str, str, str, str]] = [
@@ -175,9 +175,9 @@ MOUNTS: list[tuple[str, str, str, str]] = [
         "ConfigMap",
         'MountVolume.SetUp failed for volume "config" : configmap "settings" not found',
         "ConfigMapMissing",
-        "ConfigMap settings is not in the namespace, so a volume of the pod",
+        "ConfigMap settings does not exist in namespace shop, so volume config",
     ),
-    ("Secret", 'MountVolume.SetUp failed for volume "certs" : secret "tls" not found', "SecretMissing", "Secret tls is not in the namespace"),
+    ("Secret", 'MountVolume.SetUp failed for volume "certs" : secret "tls" not found', "SecretMissing", "Secret tls does not exist in namespace shop"),
     (
         "key of a ConfigMap",
         'MountVolume.SetUp failed for volume "config" : configmap references non-existent config key: nokey',
@@ -194,7 +194,7 @@ MOUNTS: list[tuple[str, str, str, str]] = [
         "key of a projection",
         'MountVolume.SetUp failed for volume "all" : configmap references non-existent config key: nokey',
         "ConfigKeyMissing",
-        "a source of volume all exists but has no key nokey",
+        "ConfigMap of volume all exists but has no key nokey",
     ),
 ]
 VOLUMES = [
@@ -222,7 +222,7 @@ def test_a_mount_that_failed_and_then_did_not(what: str, seconds: float, phase: 
 
 
 def test_other_mount_failures_blame_no_configuration() -> None:
-    assert codes(snapshot(*mounting('MountVolume.SetUp failed for volume "data" : rpc error: code = Internal desc = mount failed'))) == []
+    assert codes(snapshot(*mounting('MountVolume.SetUp failed for volume "data" : rpc error: code = Internal desc = mount failed'))) == ["VolumeMountFailed"]
 
 
 def test_an_older_event_still_names_what_is_missing() -> None:

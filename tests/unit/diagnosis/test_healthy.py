@@ -90,7 +90,7 @@ HEALTHY: list[tuple[str, list[Object]]] = [
     ("not ready yet, without any probe failure", [pod(running(ready=False, since=5))]),
     ("scaled to zero", [ZERO, OLD]),
     ("old revisions", [DEPLOYMENT, replicaset(DEPLOYMENT, 1, replicas=0), replicaset(DEPLOYMENT, 2, ready=1), pod(running(), owner=RS)]),
-    ("an eviction of yesterday, replaced since", [DEPLOYMENT, RS, evicted(RS, 86400), pod(running(), owner=RS)]),
+    ("an eviction of yesterday, replaced since", [DEPLOYMENT, RS, evicted(RS, 90000), pod(running(), owner=RS)]),
     ("a finished container beside one that runs", [pod(running("app"), {**finished(), "name": "once"}, specs=[spec(), spec("once")])]),
     ("a static pod", [pod(running(), name="kube-apiserver-node-1")]),
 ]
@@ -115,7 +115,7 @@ def test_warnings_of_healthy_pods_are_no_findings() -> None:
 
 
 FAILING: list[tuple[str, list[Object], list[str]]] = [
-    ("an eviction of this hour", [DEPLOYMENT, RS, evicted(RS, 600), pod(running(), owner=RS)], ["KilledNotOOM"]),
+    ("an eviction of this hour", [DEPLOYMENT, RS, evicted(RS, 600), pod(running(), owner=RS)], ["Evicted"]),
     ("a job that failed for good", [job(Failed="True"), pod(finished(2), owner=job(), phase="Failed")], ["AppCrash"]),
     ("a job that still tries", [job(), pod(finished(2), owner=job(), phase="Failed")], ["AppCrash"]),
     (

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.probes import target
 
-from tests.unit.diagnosis.objects import Object, codes, ended, event, excerpts, looping, only, pod, running, snapshot, spec
+from tests.unit.diagnosis.objects import Object, codes, ended, event, excerpts, findings, looping, only, pod, running, snapshot, spec
 
 HTTP = {"httpGet": {"port": 8080, "path": "/health"}, "initialDelaySeconds": 0, "timeoutSeconds": 1, "periodSeconds": 10, "failureThreshold": 3}
 KILLED = ended(137, seconds=15)
@@ -40,7 +40,8 @@ def test_a_probe_that_kills(kind: str, code: str, state: Object) -> None:
     taken = snapshot(one, unhealthy(one, kind), killing(one, kind))
     finding = only(taken)
     assert (finding.code, finding.container, finding.details["probe"]) == (code, "app", kind.lower())
-    assert f"The {kind.lower()} probe (HTTP GET :8080/health) fails: HTTP probe failed with statuscode: 503." in finding.root_cause
+    assert f"The {kind.lower()} probe of container app (HTTP GET :8080/health) fails: " in finding.root_cause
+    assert "(HTTP probe failed with statuscode: 503). The kubelet therefore kills the container" in finding.root_cause
     probe = (
         f"{kind.lower()}Probe: HTTP GET :8080/health; initialDelaySeconds 0, timeoutSeconds 1, periodSeconds 10, failureThreshold 3; containerPorts:"
         " 9090"
@@ -56,8 +57,8 @@ def test_failures_without_a_kill_are_no_cause_of_a_crash() -> None:
 def test_a_kill_of_another_container_is_no_cause() -> None:
     one = pod(looping(ended(1)), looping(KILLED, name="side"), specs=[spec(livenessProbe=HTTP), spec("side", livenessProbe=HTTP)])
     events = [unhealthy(one, "Liveness"), unhealthy(one, "Liveness", container="side"), killing(one, "Liveness", container="side")]
-    finding = only(snapshot(one, *events))
-    assert (finding.code, finding.container) == ("AppCrash", "app")
+    found = {finding.container: finding.code for finding in findings(snapshot(one, *events))}
+    assert found == {"app": "AppCrash", "side": "LivenessProbeFailing"}
 
 
 def test_startup_failures_that_are_over_do_not_hide_a_liveness_kill() -> None:
@@ -96,7 +97,8 @@ def test_readiness_in_full() -> None:
     taken = snapshot(one, unhealthy(one, "Readiness"))
     assert (
         only(taken).root_cause
-        == "The readiness probe (HTTP GET :8080/health) fails: HTTP probe failed with statuscode: 503. The pod gets no traffic."
+        == "The readiness probe of container app (HTTP GET :8080/health) fails: the application itself says that it is not well: it answers 503"
+        " (HTTP probe failed with statuscode: 503). The pod gets no traffic. The container declares port 9090, the probe asks port 8080."
     )
     assert "ready: false, restartCount 0" in excerpts(taken)
 

@@ -9,7 +9,8 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import remedies
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy import table as remedies
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import patch
@@ -31,17 +32,17 @@ def workload(kind: str = "Deployment", limit: str = "64Mi", request: str = "", *
     return made
 
 
-def proposed(top: Object, *more: Object, limit: str = "64Mi", cap: str = "8Gi", container: str = "app") -> tuple[list[remedies.Remedy], list[str]]:
+def proposed(top: Object, *more: Object, limit: str = "64Mi", cap: str = "8Gi", container: str = "app") -> tuple[list[Remedy], list[str]]:
     """What is proposed for a pod of this workload that is killed for memory at this limit."""
     state = copy.deepcopy(OOM)
     state["name"] = container
     below = [replicaset(top)] if top["kind"] == "Deployment" else []
     killed = pod(state, owner=below[0] if below else top, specs=[spec(container, resources=resources(limit))])
     view, [finding], _evidence = analyse(snapshot(top, *below, killed, *more))
-    return remedies.propose(view, finding, remedies.Bounds(amount(cap)))
+    return remedies.propose(view, finding, Bounds(amount(cap)))
 
 
-def new_limit(found: tuple[list[remedies.Remedy], list[str]]) -> str:
+def new_limit(found: tuple[list[Remedy], list[str]]) -> str:
     [remedy] = found[0]
     assert remedy.name == "raise_memory_limit"
     return str(remedy.changes[0]["outcome"][0]["after"])
@@ -208,7 +209,7 @@ def test_an_init_container() -> None:
     state = {**copy.deepcopy(OOM), "name": "setup"}
     killed = pod(owner=below, init=[spec("setup", resources=resources())], init_statuses=[state], phase="Pending")
     view, [finding], _evidence = analyse(snapshot(top, below, killed))
-    [remedy], _reasons = remedies.propose(view, finding, remedies.Bounds(8 * Gi))
+    [remedy], _reasons = remedies.propose(view, finding, Bounds(8 * Gi))
     assert remedy.changes[0]["outcome"][0]["path"] == "spec.template.spec.initContainers[setup].resources.limits.memory"
 
 
@@ -244,5 +245,5 @@ def test_memory_is_never_raised_for_anything_else(state: Object, code: str, reas
     top = deployment()
     below = replicaset(top)
     view, [finding], _evidence = analyse(snapshot(top, below, pod(state, owner=below)))
-    found, reasons = remedies.propose(view, finding, remedies.Bounds(8 * Gi))
+    found, reasons = remedies.propose(view, finding, Bounds(8 * Gi))
     assert (finding.code, found) == (code, []) and reasons[0].startswith(reason)

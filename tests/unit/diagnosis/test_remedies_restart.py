@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import remedies
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy import table as remedies
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse
 
 from tests.unit.diagnosis.objects import Object, ago, deployment, ended, looping, meta, pod, replicaset, running, snapshot
 
-BOUNDS = remedies.Bounds(2**33)
+BOUNDS = Bounds(2**33)
 LINE = "Error: could not connect to db:5432"
 CRASHED = 60  # seconds ago
 WEB = deployment("web")
@@ -47,11 +48,11 @@ def crashed(name: str = "web-1", seconds: float = CRASHED, **more: Any) -> Objec
     return pod(looping(ended(1, seconds=seconds)), name=name, owner=RS, **more)
 
 
-def proposed(*items: Object, line: str = LINE, pods: list[Object] | None = None) -> tuple[list[remedies.Remedy], list[str]]:
+def proposed(*items: Object, line: str = LINE, pods: list[Object] | None = None) -> tuple[list[Remedy], list[str]]:
     pods = [crashed()] if pods is None else pods
     taken = snapshot(WEB, RS, *pods, *items, logs={one["metadata"]["name"]: line for one in pods})
     view, found, _evidence = analyse(taken)
-    crash = next(one for one in found if one.code == "AppCrash")
+    crash = next(one for one in found if one.object == {"kind": "Deployment", "namespace": "shop", "name": "web"})
     return remedies.propose(view, crash, BOUNDS)
 
 

@@ -10,14 +10,16 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import remedies
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy import table as remedies
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.revisions import undo_rollout
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import RUNBOOKS
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import CODES
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import patch
 
 from tests.unit.diagnosis.objects import Object, controller, deployment, ended, looping, pod, replicaset, running, snapshot, spec
 
-BOUNDS = remedies.Bounds(2**33)
+BOUNDS = Bounds(2**33)
 CRASH = looping(ended(1))
 
 
@@ -35,7 +37,7 @@ def revision(top: Object, number: int, body: Object, ready: int = 0) -> Object:
 
 def proposed(
     bodies: list[Object], ready: tuple[int, ...] = (), *more: Object, state: Object = CRASH, **deployment_spec: Any
-) -> tuple[list[remedies.Remedy], list[str]]:
+) -> tuple[list[Remedy], list[str]]:
     """What is proposed for a Deployment whose revisions had these templates, the last of which fails; ready: pods of each."""
     top = deployment(template=bodies[-1])
     top["spec"].update(deployment_spec)
@@ -44,7 +46,7 @@ def proposed(
     return remedies.propose(view, found[0], BOUNDS)
 
 
-def change(found: tuple[list[remedies.Remedy], list[str]]) -> dict[str, Any]:
+def change(found: tuple[list[Remedy], list[str]]) -> dict[str, Any]:
     [remedy] = found[0]
     assert remedy.name == "undo_rollout"
     return remedy.changes[0]
@@ -144,8 +146,15 @@ def test_other_failures_of_earlier_pods_do_not_matter() -> None:
     assert [one.name for one in remedies.propose(view, crash, BOUNDS)[0]] == ["undo_rollout"]
 
 
-@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet", "Job"])
-def test_other_kinds_have_no_revisions_here(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_kinds_whose_revisions_were_not_read(kind: str) -> None:
+    top = controller(kind, "db")
+    view, [finding], _evidence = analyse(snapshot(top, pod(CRASH, owner=top)))
+    assert remedies.propose(view, finding, BOUNDS) == ([], [f"{kind.lower()}/db has no earlier revision to return to"])
+
+
+@pytest.mark.parametrize("kind", ["Job"])
+def test_kinds_without_revisions(kind: str) -> None:
     top = controller(kind, "db")
     view, [finding], _evidence = analyse(snapshot(top, pod(CRASH, owner=top)))
     assert remedies.propose(view, finding, BOUNDS) == ([], ["no change follows from the facts alone; a person has to decide"])
@@ -207,13 +216,12 @@ def test_what_only_looks_like_a_secret(what: str, before: Object, after: Object)
 @pytest.mark.parametrize("state, code", [(CRASH, "AppCrash"), (looping(ended(127)), "CommandNotFound"), (looping(ended(0)), "MainProcessEnds")])
 def test_the_codes_it_is_offered_for(state: Object, code: str) -> None:
     found, _reasons = proposed([template("a:1"), template("a:2")], (), state=state)
-    assert [one.name for one in found] == ["undo_rollout"] and remedies.undo_rollout in remedies.PROPOSERS[code]
+    assert [one.name for one in found] == ["undo_rollout"] and undo_rollout in remedies.PROPOSERS[code]
 
 
 def test_every_code_has_remedies_or_a_reason() -> None:
-    codes = {*RUNBOOKS, "AppCrash", "CommandNotFound", "MainProcessEnds"}
-    assert {*remedies.PROPOSERS, *remedies._ADVICE_ONLY} == codes
-    assert set(remedies.PROPOSERS).isdisjoint(remedies._ADVICE_ONLY)
+    assert {*remedies.PROPOSERS, *remedies.ADVICE_ONLY} == set(CODES)
+    assert set(remedies.PROPOSERS).isdisjoint(remedies.ADVICE_ONLY)
 
 
 def test_out_of_memory_prefers_the_limit_and_keeps_the_way_back_as_second() -> None:

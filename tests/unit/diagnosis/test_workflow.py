@@ -43,7 +43,7 @@ def run(tmp_path: Path, taken: Any, rehearse: Api | None = None, **options: Any)
     if rehearse is None:
         return workflow.diagnose({**defaults, "replay": str(path), **options}, nobody, nobody)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(snapshots, "take", lambda api, namespace, wants_log: taken)
+        patched.setattr(snapshots, "take", lambda api, namespace, *wanted: taken)
         return workflow.diagnose({**defaults, **options}, lambda: rehearse, lambda: rehearse)
 
 

@@ -81,3 +81,13 @@ def test_beside_the_engine_the_filter_finds_the_redaction_without_the_collection
         [directory / "bin" / "bash", "-c", "kubectl get pods"], env={"PATH": "/nowhere"}, cwd="/", capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "get pods\npassword=[redacted]\n", "salt: [redacted]\n")
+
+
+def test_a_run_has_a_number_of_commands_and_no_more(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    session._furnish(session.Plan("", "", "", "/bin/echo", "", {}, {}, (), False), str(directory), str(directory / "home"))
+    log = directory / "commands"
+    log.write_text('{"command": "x", "refusal": "y"}\n' * session.COMMANDS)
+    ran = subprocess.run([directory / "bin" / "bash", "-c", "kubectl get pods"], env={}, cwd="/", capture_output=True, text=True, check=False)
+    assert ran.returncode == 126 and ran.stdout == "" and "had its 20 commands: give your answer now" in ran.stderr
+    assert len(log.read_text().splitlines()) == session.COMMANDS + 1

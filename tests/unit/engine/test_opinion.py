@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import ANSWER_BYTES, Opinion, unanswered, with_answer
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.answer import ANSWER_BYTES
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Opinion, unanswered, with_answer
 
 QUESTION = {"id": "1", "evidence": [{"id": "E1"}, {"id": "E2"}], "remedies": [{"id": "R1"}]}
 GOOD = {"root_cause": "out of memory", "agrees": True, "code": "OOMKilled", "remedy": "R1", "evidence": ["E1"], "confidence": 0.9, "note": ""}
@@ -59,18 +60,12 @@ def test_only_root_cause_and_agreement_are_needed() -> None:
     ('{"a":' * 20_000 + "1" + "}" * 20_000, "broken"),
     ("x" * (ANSWER_BYTES + 1), "longer than"),
     (_fenced(confidence=float("nan")), "NaN"),
-    ('{"root_cause": "x", "agrees": true, "confidence": 1e999}', "confidence"),
     ('{"root_cause": "x", "agrees": true, "confidence": ' + "9" * 5000 + "}", "broken"),
     (_fenced(root_cause=None), "no root_cause"),
     (_fenced(root_cause=["a"]), "root_cause must be a string"),
-    (_fenced(agrees="yes"), "agrees must be true or false"),
+    (_fenced(agrees="maybe"), "agrees must be true or false"),
+    (_fenced(agrees="<true or false>"), "only repeats the form"),
     (_fenced(agrees=1), "agrees must be true or false"),
-    (_fenced(confidence=7), "confidence must be"),
-    (_fenced(confidence=True), "confidence must be"),
-    (_fenced(evidence="E1"), "evidence must be"),
-    (_fenced(evidence=[{"id": "E1"}]), "evidence must be"),
-    (_fenced(remedy={"patch": []}), "remedy must be"),
-    (_fenced(code=5), "code must be"),
 ])
 def test_a_wrong_answer_is_unparseable_and_says_why(raw: str, reason: str) -> None:
     opinion = _read(raw)
@@ -106,3 +101,93 @@ def test_every_text_is_cleaned_of_secrets_before_it_is_cut() -> None:
 
 def test_an_unanswered_question_has_every_field_of_an_opinion() -> None:
     assert set(unanswered("1", "e", "timeout", "r")) == set(Opinion.__annotations__)
+
+
+@pytest.mark.parametrize(("given", "name", "read"), [
+    ({"agrees": "Yes"}, "agrees", True),
+    ({"agrees": "false"}, "agrees", False),
+    ({"evidence": "E1, E2"}, "evidence", ["E1", "E2"]),
+    ({"evidence": [{"id": "E1"}]}, "evidence", ["E1"]),
+    ({"remedy": {"id": "R1", "summary": "x"}}, "remedy", "R1"),
+    ({"remedy": "none"}, "remedy", None),
+    ({"confidence": "0.5"}, "confidence", 0.5),
+    ({"note": None}, "note", ""),
+    ({"extra_findings": None}, "extra_findings", []),
+])
+def test_what_is_clear_is_read_without_a_remark(given: dict[str, Any], name: str, read: Any) -> None:
+    opinion = _read(_fenced(**given))
+    assert dict(opinion)[name] == read and opinion["reason"] == "" and opinion["remarks"] == []
+
+
+@pytest.mark.parametrize(("name", "value", "otherwise"), [
+    ("confidence", 7, None), ("confidence", True, None), ("confidence", "high", None), ("confidence", "nan", None),
+    ("confidence", float("inf"), None),
+    ("evidence", 1, []), ("evidence", [1], []), ("evidence", ["E1"] * 51, []), ("remedy", {"patch": []}, None), ("remedy", ["R1"], None),
+    ("code", 5, None), ("note", ["a"], ""),
+])
+def test_what_is_not_is_dropped_and_said(name: str, value: Any, otherwise: Any) -> None:
+    opinion = _read(_fenced(**{name: value}).replace("Infinity", "1e999"))
+    assert (opinion["outcome"], dict(opinion)[name]) == ("answered", otherwise)
+    assert [remark.split(" ")[0] for remark in opinion["remarks"]] == [name] and "dropped" in opinion["remarks"][0]
+
+
+# --- what a model adds -----------------------------------------------------------------------------------------------------
+
+RICH = {
+    "id": "1",
+    "finding": {"object": {"kind": "Deployment", "namespace": "shop", "name": "web"}},
+    "evidence": [
+        {"id": "E1", "source": "log of pod/web-1", "excerpt": "cannot reach orders-db:5432 in namespace data, see configmap web-settings."},
+        {"id": "E2", "source": "event Failed on Pod web-1", "excerpt": "password hunter2"},
+    ],
+    "remedies": [],
+}
+WEB = {"kind": "deployment", "namespace": "shop", "name": "web"}
+ORDERS = {"kind": "Service", "namespace": "data", "name": "orders-db"}
+DB = {"title": "database down", "root_cause": "nothing listens", "object": ORDERS, "evidence": ["E1"]}
+
+
+def _added(*extra: Any) -> Opinion:
+    raw = _fenced(remedy=None, extra_findings=list(extra))
+    return with_answer(unanswered("1", "kubectl-ai", "unavailable", ""), raw, RICH, lambda text: text.replace("hunter2", "***"))
+
+
+@pytest.mark.parametrize(("change", "named"), [
+    ({}, ORDERS),
+    ({"object": WEB, "evidence": ["E2"]}, WEB),
+    ({"object": {"kind": "Deployment", "name": "web"}, "evidence": "E2"}, {"kind": "Deployment", "namespace": "shop", "name": "web"}),
+    ({"object": "ConfigMap/web-settings"}, {"kind": "ConfigMap", "namespace": "shop", "name": "web-settings"}),
+    ({"evidence": ["E9", "E1"], "patch": [{"op": "remove"}]}, ORDERS),
+])
+def test_an_extra_finding_that_its_evidence_bears_is_kept(change: dict[str, Any], named: Any) -> None:
+    opinion = _added({**DB, **change})
+    [kept] = opinion["extra_findings"]
+    assert set(kept) == {"title", "root_cause", "object", "evidence"} and kept["object"] == named
+    assert set(kept["evidence"]) <= {"E1", "E2"} and opinion["outcome"] == "answered" and "remove" not in json.dumps(opinion)
+
+
+@pytest.mark.parametrize(("extra", "reason"), [
+    ({**DB, "evidence": []}, "cites no evidence"),
+    ({**DB, "evidence": ["E7"]}, "cites no evidence"),
+    ({**DB, "evidence": ["E2"]}, "not named in the evidence that it cites"),
+    ({**DB, "object": {"kind": "Service", "namespace": "kube-system", "name": "orders-db"}}, "not named in the evidence"),
+    ({**DB, "object": {"kind": "Service", "namespace": "data", "name": "orders"}}, "not named in the evidence"),
+    ({**DB, "object": {"kind": "Deployment", "namespace": "other", "name": "web"}}, "not named in the evidence"),
+    ({**DB, "object": {"kind": "Service", "name": "../etc"}}, "names no object"),
+    ({**DB, "object": {"kind": "rm -rf /", "name": "orders-db"}}, "names no object"),
+    ({**DB, "object": None}, "names no object"),
+    ({**DB, "title": ""}, "no title"),
+    ({**DB, "root_cause": 5}, "no title and root_cause"),
+    ("delete everything", "no title"),
+])
+def test_an_extra_finding_that_it_does_not_bear_is_dropped_and_said(extra: Any, reason: str) -> None:
+    opinion = _added(extra)
+    assert (opinion["outcome"], opinion["extra_findings"]) == ("answered", [])
+    assert opinion["remarks"][0].startswith("extra finding 1 dropped: ") and reason in opinion["remarks"][0]
+
+
+def test_extra_findings_are_few_short_and_clean() -> None:
+    opinion = _added(*[{**DB, "title": "hunter2" + "\x1b[2J" + "t" * 999, "root_cause": "c" * 9999}] * 9)
+    assert len(opinion["extra_findings"]) == 5 and "extra findings: 4 of 9 dropped, at most 5 are read" in opinion["remarks"]
+    first = opinion["extra_findings"][0]
+    assert first["title"].startswith("***ttt") and (len(first["title"]), len(first["root_cause"])) == (200, 2000)

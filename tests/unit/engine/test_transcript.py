@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.transcript import History, TokenCount, answer, failure, parse
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.transcript import Complaint, Failure, History, answer, failure, parse
 
 
 def _line(source: str, kind: str, payload: Any) -> dict[str, Any]:
@@ -88,8 +88,9 @@ def test_failures_have_names(said: str, outcome: str, reason: str) -> None:
 
 def test_a_failure_before_the_first_word_is_read_from_standard_error() -> None:
     stderr = "W1121 some log\nError: unknown flag: --quiet\nUsage:\n  kubectl-ai [flags]\n"
-    assert failure([], stderr, 1) == ("unavailable", "this kubectl-ai is too old, it does not know --quiet: use v0.0.28 or newer")
-    assert failure([], "", 139) == ("unavailable", "kubectl-ai failed with status 139: it said nothing")
+    reason = "this kubectl-ai is too old, it does not know --quiet: use v0.0.28 or newer"
+    assert failure([], stderr, 1) == Failure("unavailable", reason, endpoint=True)
+    assert failure([], "", 139) == Failure("unavailable", "kubectl-ai failed with status 139: it said nothing")
 
 
 def test_settled_means_a_last_word_and_then_silence(tmp_path: Path) -> None:
@@ -111,15 +112,32 @@ def test_settled_means_a_last_word_and_then_silence(tmp_path: Path) -> None:
     assert settled(60, ASKED, CALLED, _line("agent", "error", "Error: boom"))
 
 
-def test_tokens_are_added_up_over_the_responses_of_a_trace() -> None:
-    trace = (
-        b'action: http.request\npayload:\n  request: "... \\"prompt_tokens\\": 999999 ..."\n---\n\n'
-        b'action: http.response\npayload:\n  body: "data: {\\"usage\\":{\\"prompt_tokens\\":100,\\"completion_tokens\\":20}}"\n---\n\n'
-        b'action: http.response\npayload:\n  body: |\n'
-        b'    {"promptTokenCount": 7, "candidatesTokenCount": 1}\n    {"promptTokenCount": 7, "candidatesTokenCount": 5}\n---\n'
-    )
-    count = TokenCount()
-    for start in range(0, len(trace), 10):
-        count.feed(trace[start:start + 10])
-    assert count.total() == {"prompt": 107, "completion": 25}
-    assert TokenCount().total() is None
+# what kubectl-ai says -> whether to try once more, whether the endpoint is to blame
+@pytest.mark.parametrize(("said", "again", "endpoint"), [
+    ("Error: POST: 429 Too Many Requests {}", True, True),
+    ("Error: Error 503, Message: overloaded, Status: UNAVAILABLE", True, True),
+    ("Error: dial tcp 127.0.0.1:1: connect: connection refused", True, True),
+    ('Error: Post "http://x": read tcp 1->2: read: connection reset by peer', True, True),
+    ('Error: Post "http://x": EOF', True, True),
+    ("Error: dial tcp: lookup nowhere: no such host", False, True),
+    ("Error: 401 Unauthorized", False, True),
+    ("Error: 404 Not Found", False, True),
+    ("Error: 400 Bad Request: maximum context length", False, False),
+    ("Empty response from LLM", False, False),
+    ("Error: model refused to respond: no", False, False),
+])
+def test_what_may_pass_is_tried_again_and_what_will_not_is_not(said: str, again: bool, endpoint: bool) -> None:
+    found = failure(parse(_lines(ASKED, _line("agent", "error", said))), "", 1)
+    assert (found.again, found.endpoint) == (again, endpoint)
+
+
+def test_a_complaint_on_standard_error_ends_the_wait(tmp_path: Path) -> None:
+    path = tmp_path / "stderr"
+    complaint = Complaint(str(path))
+    assert not complaint.heard()
+    path.write_text("W1121 some log\n")
+    assert not complaint.heard()
+    said = 'E1121 17:48:03 1 conversation.go:569] "error sending streaming LLM response" err="model \\"m\\" is odd"\n'
+    path.write_text(f"W1121 some log\n{said}")
+    assert complaint.heard()
+    assert failure(parse(_lines(ASKED)), said, 0) == Failure("unavailable", 'kubectl-ai got no answer: model "m" is odd')

@@ -10,7 +10,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, plan as plans, record as chain
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, history, identity, plan as plans, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import shown
@@ -82,6 +82,8 @@ def payload(the_plan: dict[str, Any] | None = None, **more: Any) -> dict[str, An
         "opinions": [],
         "plan": None,
         "digest": "",
+        "remedy": "",
+        "fingerprint": "",
         "no_plan_reason": "" if the_plan else "a person has to decide",
         "not_chosen": [],
         "coverage": {"read": ["pods"], "not_evaluated": []},
@@ -91,7 +93,8 @@ def payload(the_plan: dict[str, Any] | None = None, **more: Any) -> dict[str, An
     if the_plan is None:
         return document
     named = {**the_plan, "shown": shown(document)}
-    return {**document, "plan": named, "digest": digest(named), **more}
+    remedy = {"remedy": "raise_memory_limit", "fingerprint": history.fingerprint(named)}
+    return {**document, **remedy, "plan": named, "digest": digest(named), **more}
 
 
 def finding(**more: Any) -> dict[str, Any]:

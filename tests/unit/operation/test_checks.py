@@ -201,3 +201,29 @@ def test_the_standard_checks_and_their_words() -> None:
         "then no container of deployment/web restarts for 30 s",
         "then deployment/web stays available without restarts for 60 min (watch)",
     ]
+
+
+def signal(reason: str, count: int = 1, message: str = "", last: str = "2026-11-21T12:00:10Z") -> dict[str, Any]:
+    return {"reason": reason, "object": "pod/web-1", "count": count, "last": last, "message": message}
+
+
+def test_signals_are_told_by_their_reason() -> None:
+    found = [signal("Unhealthy", 2, "new"), signal("BackOff"), signal("Unhealthy", 3, "old", "2026-11-21T12:00:01Z")]
+    assert checks.told(found) == "Unhealthy 5x, BackOff 1x" and checks.told([]) == ""
+    assert checks.grouped(found)[0] == {"reason": "Unhealthy", "count": 5, "last": "2026-11-21T12:00:10Z", "message": "new"}
+    assert checks.told([signal(f"R{number}") for number in range(9)]) == "R0 1x, R1 1x, R2 1x, R3 1x, R4 1x, ..."
+
+
+@pytest.mark.parametrize(
+    ("one", "deadly"),
+    [
+        (signal("BackOff", message="Back-off restarting failed container app in pod web-1"), True),
+        (signal("BackOff", message="Back-off restarting failed container app", last="2026-11-21T12:00:02Z"), False),
+        (signal("BackOff", message="Back-off pulling image x"), False),
+        (signal("OOMKilling", message="Killed process 1"), True),
+        (signal("Unhealthy", 99), False),
+        (signal("FailedScheduling"), False),
+    ],
+)
+def test_what_proves_that_a_container_died(one: dict[str, Any], deadly: bool) -> None:
+    assert bool(checks.deadly([one], "2026-11-21T12:00:00.500Z")) is deadly

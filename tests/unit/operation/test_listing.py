@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, screen
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, record as chain, screen
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
@@ -149,3 +149,18 @@ def test_titles_of_what_waits_are_whole_and_within_the_width(store: Directory, w
     assert all(len(text) <= width and text.isprintable() for text in lines)
     assert sum(text.endswith("t" * (width - 12)) for text in lines) == len(found)
     assert screen.table([], width) == []
+
+
+def test_measured_times(store: Directory) -> None:
+    first = samples.payload(samples.plan(), findings=[samples.finding(since="2026-11-21T11:50:00Z")])
+    one = row(store, 20, *samples.WAYS["closed"], first=first)
+    assert (one["detect_seconds"], one["repair_seconds"], one["outage_seconds"]) == (600.0, 240.0, 840.0)
+    assert row(store, 20)["repair_seconds"] is None
+
+
+@pytest.mark.parametrize(("minute", "met"), [(30, None), (90, False)])
+def test_a_proposal_that_was_overtaken_before_it_was_due_misses_no_sla(store: Directory, minute: float, met: bool | None) -> None:
+    chained = samples.events()
+    over = chain.event(chained, "expired", {"reason": "overtaken", "successor": "0002"}, samples.REQUESTER, clock.stamp(samples.at(minute)))
+    one = listing.entry(store, Record("0001", "/records/0001.jsonl", [*chained, over]), clock.stamp(samples.at(100)))
+    assert (one["group"], one["sla_met"]) == ("ended", met)

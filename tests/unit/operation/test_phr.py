@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr, plan as plans, record as chain
 
 from tests.unit.operation import samples
 
@@ -240,3 +240,42 @@ def test_coverage_is_told() -> None:
     assert "- Not evaluated: nodes (list nodes)" in phr.render(samples.events(first=payload))
     assert "- Not evaluated: nothing was left out" in phr.render(samples.events())
     assert clock.stamp(samples.CREATED) in phr.render(samples.events())
+
+
+def test_what_was_seen_before() -> None:
+    before = [{"id": "0003", "state": "rolled_back", "time": "2026-11-20T10:00:00.000Z", "what": "raise the *limit*: did not work, undone"}]
+    text = phr.render(samples.events(first=samples.payload(samples.plan(), earlier=before)))
+    assert "### Seen before\n\n- 0003: rolled back at 2026-11-20T10:00:00.000Z: raise the \\*limit\\*: did not work, undone\n" in text
+    assert "Seen before" not in phr.render(samples.events())
+
+
+def test_a_proposal_that_was_overtaken() -> None:
+    chained = samples.events()
+    over = {"reason": "overtaken by record 0002, which fits the workload as it is now", "successor": "0002"}
+    text = phr.render([*chained, chain.event(chained, "expired", over, samples.REQUESTER)])
+    assert "**expired** - A later proposal took its place; nothing was changed." in text and "overtaken by record 0002" in text
+
+
+def test_times() -> None:
+    first = samples.payload(samples.plan(), findings=[samples.finding(since="2026-11-21T11:50:00Z")])
+    text = phr.render(samples.events(*samples.WAYS["closed"], first=first))
+    assert text[text.index("### Times") :].splitlines()[2:8] == [
+        "| what | here | mean so far |",
+        "| --- | --- | --- |",
+        "| time to detect (failure to proposal) | 10 min | - |",
+        "| time to decide (proposal to decision) | 60 s | - |",
+        "| time to repair (proposal to proof) | 4 min | - |",
+        "| outage (failure to proof) | 14 min | - |",
+    ]
+    assert "### Times" not in phr.render(samples.events())
+
+
+@pytest.mark.parametrize("since", ["", "yesterday", "2026-99-99T00:00:00Z", "2026-11-21T11:50:00", 5, None])
+def test_a_time_that_is_none_is_left_out(since: Any) -> None:
+    text = phr.render(samples.events("approved", first=samples.payload(samples.plan(), findings=[samples.finding(since=since)])))
+    assert "time to decide" in text and "time to detect" not in text
+
+
+def test_commands_by_hand() -> None:
+    text = phr.render(samples.events("closed", first=samples.payload(None, by_hand=["kubectl -n shop describe pod web-1", "kubectl `x`\n```"])))
+    assert "### By hand\n\n````shell\nkubectl -n shop describe pod web-1\nkubectl `x`\n```\n````\n" in text

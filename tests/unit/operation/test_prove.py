@@ -11,7 +11,7 @@ from typing import Any, Callable
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import ApiError, Unreachable
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, prove
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, phr, prove
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
@@ -19,6 +19,7 @@ from tests.unit.operation import samples
 from tests.unit.operation.server import WEB, Server, remove
 
 PODS = "/api/v1/namespaces/shop/pods"
+EVENTS = "/api/v1/namespaces/shop/events"
 FAST = prove.Pace(poll=0.001, watch_poll=0.001, heartbeat=60.0, watch_heartbeat=60.0, patience=0.2)
 Line = tuple[float, str, str]
 
@@ -38,6 +39,7 @@ def server() -> Server:
     made = Server()
     made.put(WEB, live)
     made.put(PODS, {"items": [pod(f"web-{number}") for number in (2, 3, 4)]})
+    made.put(EVENTS, {"items": []})
     made.put("/apis/apps/v1/namespaces/shop/replicasets", {"items": [{"metadata": {**owned, "ownerReferences": [{"uid": "uid-web"}]}}]})
     return made
 
@@ -75,6 +77,16 @@ def later(server: Server, looks: int, happen: Callable[[Server], None]) -> None:
                 happen(server)
 
     server.faults.append(fault)
+
+
+def warning(reason: str, message: str = "", name: str = "web-2", age: float = 0.0, count: int = 1) -> dict[str, Any]:
+    """A warning event about a pod, so many seconds old."""
+    seen = clock.later(clock.stamp(clock.now()), seconds=-age)[:19] + "Z"
+    involved = {"kind": "Pod", "name": name, "uid": f"uid-{name}"}
+    return {"type": "Warning", "reason": reason, "message": message, "count": count, "firstTimestamp": seen, "lastTimestamp": seen, "involvedObject": involved}
+
+
+DIED = "Back-off restarting failed container app in pod web-2"
 
 
 def scaled(available: int) -> Callable[[Server], None]:
@@ -243,3 +255,77 @@ def test_a_later_operation_takes_over(server: Server, store: Directory, state: s
     look(server, store, record, checks(watch=0), lambda *line: None, FAST)
     taken_over = "has changed the workload since" in str(record.events[-1]["payload"].get("reason"))
     assert taken_over is closes and record.state == ("closed" if closes or state == "validated" else "validated")
+
+
+# --- error signals and times ---------------------------------------------------------------------------------------------
+
+
+def test_signals_are_counted_and_shown(server: Server, store: Directory) -> None:
+    record = reached(store, "executed")
+    server.put(EVENTS, {"items": [warning("Unhealthy", "Readiness probe failed: 503", count=3, age=-1), warning("Unhealthy", age=-1), warning("Old", age=90)]})
+    shown = run(server, store, record)
+    assert shown[-1][1] == "3 of 3 pods available, 3 updated, 0 restarts; warnings since the change: Unhealthy 4x"
+    passed = store.load("1").events[-1]
+    assert passed["kind"] == "validated" and [(one["reason"], one["count"]) for one in passed["payload"]["signals"]] == [("Unhealthy", 4)]
+    assert passed["payload"]["signals"][0]["message"] == "Readiness probe failed: 503" and "signals_missing" not in passed["payload"]
+
+
+def test_signals_explain_a_failure(server: Server, store: Directory) -> None:
+    scaled(1)(server)
+    server.put(EVENTS, {"items": [warning("FailedScheduling", "0/1 nodes are available", age=590)]})
+    record = reached(store, "executed", applied=clock.later(clock.stamp(clock.now()), minutes=-10))
+    run(server, store, record)
+    failed = store.load("1").events[-1]
+    assert failed["payload"]["reason"].endswith("; warnings since the change: FailedScheduling 1x") and failed["payload"]["signals"]
+
+
+@pytest.mark.parametrize("error", [ApiError(403, "Forbidden", "x", "GET")], ids=str)
+def test_events_that_may_not_be_read_are_said_and_decide_nothing(server: Server, store: Directory, error: ApiError) -> None:
+    def fault(_method: str, path: str) -> None:
+        if path == EVENTS:
+            raise error
+
+    server.faults.append(fault)
+    record = reached(store, "executed")
+    run(server, store, record)
+    assert store.load("1").events[-1]["payload"]["signals_missing"] == "list events: Forbidden"
+    assert "error signals after the change (list events: Forbidden)" in phr.render(store.load("1").events)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "more", "state"),
+    [
+        ("BackOff", DIED, {}, "failed"),
+        ("BackOff", DIED, {"age": 30}, "closed"),
+        ("BackOff", "Back-off pulling image x", {}, "closed"),
+        ("Unhealthy", "Readiness probe failed", {"count": 50}, "closed"),
+        ("BackOff", DIED, {"name": "db-1"}, "closed"),
+        ("OOMKilling", "Memory cgroup out of memory", {}, "failed"),
+    ],
+    ids=["a container died", "before the watch", "an image", "a probe", "another workload", "memory"],
+)
+def test_what_events_say_of_a_watched_workload(
+    server: Server, store: Directory, reason: str, message: str, more: dict[str, Any], state: str
+) -> None:
+    record = reached(store, "validated", baseline={f"uid-web-{number}": 0 for number in (2, 3, 4)})
+    server.put(EVENTS, {"items": [warning(reason, message, **{"age": -60, **more})]})
+    follow(server, store, record)
+    assert record.state == state, record.events[-1]["payload"]
+    if state == "failed":
+        assert message in record.events[-1]["payload"]["reason"] and undo_needed(record.events)
+
+
+def test_times_and_means_are_kept_when_it_is_proven(server: Server, store: Directory) -> None:
+    seen = clock.later(clock.stamp(clock.now()), minutes=-2)
+    first = samples.proposed(store, findings=[samples.finding(since=seen)])
+    for kind in ("approved", "executing", "executed"):
+        store.append(first, kind, {**samples.PAYLOADS[kind], **({"applied": clock.stamp(clock.now())} if kind == "executed" else {})})
+    run(server, store, first)
+    payload = store.load("1").events[-1]["payload"]
+    assert 120 <= payload["times"]["detect"] < 125 and 120 <= payload["times"]["outage"] < 130 and payload["times"]["repair"] < 5
+    assert payload["means"]["outage"] == {"seconds": payload["times"]["outage"], "operations": 1}
+    run(server, store, reached(store, "executed"))
+    assert store.load("2").events[-1]["payload"]["means"]["repair"]["operations"] == 2
+    document = phr.render(store.load("1").events)
+    assert "| time to detect (failure to proposal) | 2 min | 2 min over 1 |" in document.replace("120 s", "2 min")
+    assert document == phr.render(store.load("1").events)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound, RecordDamaged
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, listing, phr, proposal, report
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, history, listing, phr, proposal, report
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 
@@ -194,3 +194,27 @@ def test_documents_are_rendered_again_where_they_differ(store: Directory) -> Non
     assert listing.render(store, rows, write=True) == []
     assert edited.read_text(encoding="utf-8") == phr.render(records[1].events)
     assert listing.render(store, [{"id": "0009", "state": "damaged"}], write=True) == []
+
+
+def test_earlier_records_are_shown_and_named_by_the_plan(store: Directory) -> None:
+    done = samples.reach(store, samples.proposed(store), "rolled_back")
+    remedies = [{"id": "R1", "name": "raise_memory_limit", "summary": samples.plan()["summary"]}]
+    made = proposal.payload(draft(remedies=remedies), RESULT, [], "x", {}, DEFAULTS, history.read(store))
+    assert [(one["id"], one["state"], one["what"].rpartition(": ")[2]) for one in made["earlier"]] == [("0001", "rolled_back", "did not work, undone")]
+    assert proposal.shown({**made, "earlier": []}) != made["plan"]["shown"] == proposal.shown(made)
+    assert (made["remedy"], made["fingerprint"]) == (done.proposal["remedy"], done.proposal["fingerprint"])
+    chosen = {"remedy": "r", "fingerprint": "f" * 64, "basis": "b"}
+    assert {key: proposal.payload(draft(**chosen), RESULT, [], "x", {}, DEFAULTS)[key] for key in chosen} == chosen
+
+
+def test_what_is_shown_beside_plans_of_before_has_the_same_digest() -> None:
+    names = ("title", "findings", "evidence", "opinions", "remedies", "not_chosen", "coverage")
+    old = samples.payload(None)
+    assert proposal.shown(old) == digest({name: old[name] for name in names})
+
+
+def test_the_result_of_a_repeat(store: Directory) -> None:
+    before, new = samples.proposed(store), samples.proposed(store, earlier=[{"id": "0001", "state": "proposed", "time": "", "what": ""}])
+    document = report.result("diagnose", {**RESULT, "repeats": ["0001"]}, [], store, [before, new], "")
+    assert [(one["id"], one.get("repeat"), one.get("earlier")) for one in document["records"]] == [("0001", True, None), ("0002", None, ["0001"])]
+    assert document["started"] == new.events[0]["time"]

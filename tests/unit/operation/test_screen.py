@@ -163,3 +163,21 @@ def test_the_question() -> None:
 @pytest.mark.parametrize("text, shown", [("a\x1b[31mb", "a [31mb"), ("tab\there", "tab here"), ("x\u202ey\u2028z", "x y z"), ("ünïcode 🦊", "ünïcode 🦊")])
 def test_printable(text: str, shown: str) -> None:
     assert screen.printable(text) == shown
+
+
+def test_commands_by_hand_are_not_wrapped() -> None:
+    line = "kubectl -n shop get events --field-selector involvedObject.name=web --sort-by=.lastTimestamp \x1b[31m"
+    shown = [text for text, _colour in screen.proposal(samples.payload(None, by_hand=[line]), "0001", "", 60)]
+    assert f"by hand   {screen.printable(line)}" in shown
+
+
+def test_what_was_seen_before() -> None:
+    before = [{"id": "0003", "state": "rolled_back", "time": "2026-11-20T10:00:00.000Z", "what": "raise the limit: did not work, undone"}]
+    shown = [text for text, _colour in screen.proposal(samples.payload(samples.plan(), earlier=before), "0004", "", 100)]
+    assert "before    0003 (2026-11-20 10:00): raise the limit: did not work, undone" in shown
+
+
+def test_what_is_on_record_already() -> None:
+    shown = screen.repeated("0007", "waits", "ansible-playbook aiops.k8s.approve -e record=0007", 40)
+    assert [text for text, _colour in shown][0] == "again     not recorded once more: record" and shown[-1][0].endswith("approve -e record=0007")
+    assert len(screen.repeated("0007", "gave the same advice", "", 100)) == 1
