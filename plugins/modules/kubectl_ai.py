@@ -95,7 +95,7 @@ options:
   prompt_file:
     description:
       - A text file, on the machine where the task runs, in place of the text around the data in the prompt. The default is in the collection,
-        F(plugins/module_utils/engine/prompts/second_opinion.txt).
+        C(plugins/module_utils/engine/prompts/second_opinion.txt).
       - C({data}), C({tools}) and C({answer_format}) must stand in it exactly once. What they become is always the collection's, so a file
         can drop neither redaction and quoting nor the form of the answer.
     type: path

@@ -40,8 +40,8 @@ SECONDS = 300.0  # until all pods have their state
 LIMITS = {"take": ("-", "-"), "playbook": ("6.0", "150")}
 
 _RUNNING = "ready: true\n  restartCount: 0\n  started: true\n  state: {running: {startedAt: {{ $now | Quote }}}}"
-_ENDED = "lastState: {terminated: {exitCode: CODE, reason: WHY, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}, containerID: 'containerd://0'}}"
-_LOOPING = "ready: false\n  restartCount: 7\n  started: false\n  state: {waiting: {reason: CrashLoopBackOff, message: back-off 5m0s restarting failed container}}\n  "
+_ENDED = "lastState: {terminated: {exitCode: CODE, reason: WHY, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}"
+_LOOPING = "ready: false\n  restartCount: 7\n  started: false\n  state: {waiting: {reason: CrashLoopBackOff, message: back-off 5m0s restarting}}\n  "
 _PULLING = (
     "ready: false\n  restartCount: 0\n  started: false\n  state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image: not found'}}"
 )
@@ -209,7 +209,8 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
     watcher = (
         "import json, resource, subprocess, sys, time; started = time.perf_counter();"
         "done = subprocess.run(sys.argv[1:], stdin=subprocess.DEVNULL, capture_output=True, text=True);"
-        "print(json.dumps([time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, done.returncode, done.stdout + done.stderr]))"
+        "taken = time.perf_counter() - started; most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024;"
+        "print(json.dumps([taken, most, done.returncode, done.stdout + done.stderr]))"
     )
     answer = subprocess.run([sys.executable, "-c", watcher, *command], env=environment, check=True, capture_output=True, text=True)
     seconds, megabytes, status, output = json.loads(answer.stdout)

@@ -24,6 +24,17 @@ from .settings import paths
 LABEL = "aiops-simulated"  # of nodes: "node"; of pods: the name of their state
 ADDRESS = "10.250.0.250"  # in the node's own network, and nobody's: whoever asks these kubelets gets no answer
 KUBELET_PORT = 10250
+_NODE_READY = """{{ $now := Now }}
+conditions:
+{{ range NodeConditions }}
+- lastHeartbeatTime: {{ $now | Quote }}
+  lastTransitionTime: {{ $now | Quote }}
+  message: {{ .message | Quote }}
+  reason: {{ .reason | Quote }}
+  status: {{ .status | Quote }}
+  type: {{ .type | Quote }}
+{{ end }}
+"""
 _CONDITIONS = ("MemoryPressure", "DiskPressure", "PIDPressure")
 
 
@@ -60,12 +71,21 @@ def stage(name: str, status: str, event: Mapping[str, str] | None = None) -> dic
     return _stage(f"pod-{name}", {"matchLabels": {LABEL: name}, "matchExpressions": expressions}, happens)
 
 
-def _stage(name: str, selector: Mapping[str, Any], happens: Mapping[str, Any]) -> dict[str, Any]:
-    specification = {"resourceRef": {"apiGroup": "v1", "kind": "Pod"}, "selector": selector, "next": happens}
+def _stage(name: str, selector: Mapping[str, Any], happens: Mapping[str, Any], kind: str = "Pod") -> dict[str, Any]:
+    specification = {"resourceRef": {"apiGroup": "v1", "kind": kind}, "selector": selector, "next": happens}
     return {"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": specification}
 
 
-_DELETED = _stage("pod-delete", {"matchExpressions": [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}]}, {"delete": True})
+_ALWAYS = (
+    _stage("pod-delete", {"matchExpressions": [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}]}, {"delete": True}),
+    # kwok keeps up the leases of nodes only where it has a stage for nodes
+    _stage(
+        "node-ready",
+        {"matchExpressions": [{"key": '.status.conditions.[] | select( .type == "Ready" ) | .status', "operator": "NotIn", "values": ["True"]}]},
+        {"statusTemplate": _NODE_READY},
+        "Node",
+    ),
+)
 
 
 @contextmanager
@@ -73,10 +93,10 @@ def simulated(cluster: Cluster, nodes: list[dict[str, Any]], stages: list[dict[s
     """Inside: ``nodes`` exist and report, pods on them take the states of ``stages``. Builds kwok where it is missing (minutes, once)."""
     kwok = binaries.ensure(paths(), ("kwok",))["kwok"]
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder, f"{number}.json") for number in range(len(stages) + 1)]
-        for file, one in zip(files, [_DELETED, *stages]):
+        files = [Path(folder, f"{number}.json") for number in range(len(_ALWAYS) + len(stages))]
+        for file, one in zip(files, [*_ALWAYS, *stages]):
             file.write_text(json.dumps(one), encoding="utf-8")
-        flags = [f"--manage-nodes-with-label-selector={LABEL}=node", "--node-lease-duration-seconds=40", f"--node-ip={ADDRESS}"]
+        flags = [f"--manage-nodes-with-label-selector={LABEL}=node", "--node-lease-duration-seconds=40", "--v=WARN", f"--node-ip={ADDRESS}"]
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(
                 [str(kwok), f"--kubeconfig={cluster.kubeconfig}", *flags, *(f"--config={file}" for file in files)],

@@ -22,7 +22,7 @@ DROPPED = frozenset((
     "hostIPs", "imageID", "containerID", "allocatedResources", "user", "selfLink", "revisionHistoryLimit", "reportingComponent", "reportingInstance",
     "qosClass", "images", "nodeInfo", "podCIDR", "podCIDRs", "blockOwnerDeletion", "resourceVersion", "hostIP", "clusterIPs",
     "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "sessionAffinity", "daemonEndpoints", "volumesInUse", "volumesAttached", "dnsPolicy",
-    "runtimeHandlers", "nodesFeatures", "features", "description", "firstTimestamp", "addresses", "kubectl.kubernetes.io/last-applied-configuration",
+    "runtimeHandlers", "nodesFeatures", "features", "description", "firstTimestamp", "addresses", "kubectl.kubernetes.io/last-applied-configuration", "kubernetes.io/description",
     "generateName",
 ))  # fmt: skip
 DROPPED_EMPTY = frozenset(("resources", "volumeMounts", "volumes", "securityContext", "tolerations"))
@@ -85,8 +85,10 @@ def _tail(text: str) -> str:
 
 def lines(taken: Object) -> str:
     """JSON with one object a line, so that a change can be read."""
-    kinds = []
-    for kind, items in taken["objects"].items():
-        kinds.append(f'"{kind}": [' + ",".join(f"\n{json.dumps(item, sort_keys=True, ensure_ascii=False, separators=(",", ":"))}" for item in items) + "]")
-    rest = [f'"{key}": {json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))}' for key, value in taken.items() if key != "objects"]
+    kinds = [f'"{kind}": [' + ",".join(f"\n{_compact(item)}" for item in items) + "]" for kind, items in taken["objects"].items()]
+    rest = [f'"{key}": {_compact(value)}' for key, value in taken.items() if key != "objects"]
     return "{" + ",\n".join([*rest, '"objects": {\n' + ",\n".join(kinds) + "}"]) + "}\n"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

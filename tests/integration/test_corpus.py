@@ -27,13 +27,20 @@ SECONDS = 400.0  # for staging; other tests use the machine at the same time
 
 
 def go_early(cluster: Cluster, directory: Path) -> dict[str, Any]:
-    """{"cases": {name: verdict of the namespace alone}, "sweep": {name: verdict by one run of the playbook over the whole cluster}}."""
+    """{"cases": {name: verdict of the namespace alone}, "sweep": the same by one run of the playbook over the whole cluster, "result", "records"}."""
     stage = Stage(cluster)
     try:
         stage.run(list(CHOSEN.values()), SECONDS)
         alone = {name: check.live(stage.api, case) for name, case in CHOSEN.items()}
-        run = Ansible(directory, result_file=str(directory / "result.json"))("diagnose").ok()
-        return {"cases": alone, "sweep": check.sweep(CHOSEN.values(), result_of(directory / "result.json")), "seconds": run.seconds}
+        ansible = Ansible(directory, result_file=str(directory / "result.json"))
+        ansible("diagnose", sweep="each").ok()
+        result = result_of(directory / "result.json")
+        return {
+            "cases": alone,
+            "sweep": check.sweep(CHOSEN.values(), result),
+            "result": result,
+            "records": len(list(ansible.records.glob("*.jsonl"))),
+        }
     finally:
         stage.clean()
 
@@ -53,6 +60,13 @@ def test_the_cause_is_named(verdicts: dict[str, Any], name: str) -> None:
 def test_no_false_alarm(verdicts: dict[str, Any], name: str) -> None:
     for how in ("cases", "sweep"):
         assert not verdicts[how][name].faults, f"{how}: " + "\n".join(verdicts[how][name].faults)
+
+
+def test_one_record_for_each_failing_workload(verdicts: dict[str, Any]) -> None:
+    result = verdicts["result"]
+    assert verdicts["records"] == len(result["records"])
+    assert len({tuple(one["object"].values()) for one in result["findings"]}) == len(result["records"])
+    assert result["coverage"]["not_evaluated"] == []
 
 
 def test_enough_is_staged() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.snapshot import SOURCES
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.lists import SOURCES
 
 from tests.cluster import Cluster
 from tests.integration.staging import Kubectl, hungry, namespace, reasons

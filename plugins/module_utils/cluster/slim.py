@@ -41,7 +41,7 @@ class Keeper:
             metadata["managedFields"] = [
                 {key: one[key] for key in one if key not in ("fieldsV1", "fieldsType")} for one in metadata["managedFields"]
             ]
-        metadata.get("annotations", {}).pop(_LAST_APPLIED, None)
+        (metadata.get("annotations") or {}).pop(_LAST_APPLIED, None)
         self.items.append(item)
 
 

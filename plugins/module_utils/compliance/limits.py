@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.listing import overtaken_in_time
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import PROOFS, policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state, undo_needed
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import rules, upstream
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import table as rules, upstream
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import SEVERITIES, Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, containers, event_time
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, containers, event_time, is_ready, reference
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 
 _SHORT_KINDS = {
@@ -54,7 +54,7 @@ def _judge_pod(view: View, pod: Object, evidence: Evidence) -> list[Finding]:
     """What is wrong with one pod: one cause for the pod as a whole, or one for each container."""
     if pod.get("status", {}).get("phase") == "Succeeded" or _is_history(view, pod):
         return []
-    leaving = "deletionTimestamp" in pod["metadata"]
+    leaving = "deletionTimestamp" in pod["metadata"] or view.is_going(pod["metadata"].get("namespace", ""))
     finding = next((one for rule in (rules.LEAVING if leaving else rules.PODS) if (one := rule(view, pod, evidence))), None)
     found = [finding] if finding else [] if leaving else _judge_containers(view, pod, evidence)
     for one in found:
@@ -80,6 +80,8 @@ def _judge_objects(view: View, evidence: Evidence) -> list[Finding]:
     found = []
     for name, table in rules.OBJECTS.items():
         for item in view.objects.get(name, []):
+            if view.is_going(item["metadata"].get("namespace", "")):
+                continue
             finding = next((one for rule in table if (one := rule(view, item, evidence))), None)
             if finding:
                 finding.object = finding.object or reference(view.chain(item)[-1])
@@ -171,17 +173,6 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
         finding.code,
         finding.container,
     )
-
-
-def reference(item: Object) -> dict[str, str]:
-    """{kind, namespace, name} of an object."""
-    metadata = item["metadata"]
-    return {"kind": item["kind"], "namespace": metadata.get("namespace", ""), "name": metadata["name"]}
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether a pod serves."""
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", []))
 
 
 def _target(view: View, workload: str, pod: str) -> Object | None:

@@ -22,15 +22,15 @@ class Evidence:
     """Facts that findings refer to, each once: id, source, time, excerpt. Excerpts are redacted and cut."""
 
     facts: list[dict[str, str]] = field(default_factory=list)
+    known: dict[tuple[str, str], str] = field(default_factory=dict)  # (source, excerpt) -> id
 
     def add(self, source: str, time: str, excerpt: str) -> str:
         text = redact(_printable(excerpt))[0].strip()
         text = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}... ({len(text)} characters)"
-        for fact in self.facts:
-            if (fact["source"], fact["excerpt"]) == (source, text):
-                return fact["id"]
-        self.facts.append({"id": f"E{len(self.facts) + 1}", "source": source, "time": time, "excerpt": text})
-        return self.facts[-1]["id"]
+        identifier = self.known.setdefault((source, text), f"E{len(self.facts) + 1}")
+        if len(self.known) > len(self.facts):
+            self.facts.append({"id": identifier, "source": source, "time": time, "excerpt": text})
+        return identifier
 
 
 class View:
@@ -48,8 +48,12 @@ class View:
         self._inside: dict[str, dict[str, list[Object]]] = {}
         self._pods: dict[str, list[Object]] = defaultdict(list)
         self._pod: dict[str, Object] = {}
+        self._labelled: dict[tuple[str, str, str], dict[str, Object]] = defaultdict(dict)  # (namespace, key, value) -> {uid: pod}
         for pod in self.objects["pods"]:
-            self._pod[pod["metadata"]["uid"]] = pod
+            uid, namespace = pod["metadata"]["uid"], pod["metadata"].get("namespace", "")
+            self._pod[uid] = pod
+            for key, value in (pod["metadata"].get("labels") or {}).items():
+                self._labelled[namespace, key, value][uid] = pod
             for one in self.chain(pod):
                 self._pods[one["metadata"]["uid"]].append(pod)
 
@@ -100,7 +104,15 @@ class View:
 
     def selected(self, namespace: str, labels: Mapping[str, str]) -> list[Object]:
         """The pods of a namespace that carry all of these labels (the selector of a Service)."""
-        return [pod for pod in self.inside("pods", namespace) if labels.items() <= (pod["metadata"].get("labels") or {}).items()]
+        if not labels:
+            return self.inside("pods", namespace)
+        fitting = sorted((self._labelled.get((namespace, key, value), {}) for key, value in labels.items()), key=len)
+        return [pod for uid, pod in fitting[0].items() if all(uid in other for other in fitting[1:])]
+
+    def is_going(self, namespace: str) -> bool:
+        """Whether a namespace is being deleted: then its pods go first, and what is left of it looks broken."""
+        item = self.named("namespaces", "", namespace) or {}
+        return "deletionTimestamp" in item.get("metadata", {}) or (item.get("status") or {}).get("phase") == "Terminating"
 
     def pod(self, uid: str) -> Object | None:
         """The pod of this uid."""
@@ -133,6 +145,16 @@ class View:
     def age(self, stamp: str | None) -> float:
         """Seconds from a time to the snapshot; infinite where there is none."""
         return (self.now - clock.parse(stamp)).total_seconds() if stamp else float("inf")
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod serves."""
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions") or [])
+
+
+def reference(item: Object) -> dict[str, str]:
+    """{kind, namespace, name} of an object."""
+    return {"kind": item["kind"], "namespace": item["metadata"].get("namespace", ""), "name": item["metadata"]["name"]}
 
 
 def _address(item: Object) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import workload 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse, failing_workloads
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.advice import commands
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.table import propose

@@ -163,7 +163,7 @@ class Asker:
         opinion["remarks"] += [plain(self.clean(f"not run: {command}: {reason}"), _COMMAND) for command, reason in refused[:_COMMANDS]]
         failure = self._failure(asked, result, limit)
         raw = "" if failure else transcript.answer(result.entries, result.ended.stdout)
-        asked.huge = len(raw) > ANSWER_BYTES
+        asked.huge = asked.huge or len(raw) > ANSWER_BYTES
         if raw:
             asked.opinion = with_answer(opinion, raw, question, self.clean)
             return transcript.Failure(asked.opinion["outcome"], asked.opinion["reason"])
@@ -180,6 +180,11 @@ class Asker:
                 "refused",
                 f"a command went past the filter of this collection, so the answer is not used: {ENGINE} is too old, or cannot start"
                 " Python",
+            )
+        if result.ended.bloated:
+            asked.huge = True
+            return transcript.Failure(
+                "unparseable", f"the answer did not end: {ENGINE} was stopped at {process.MEMORY_BYTES >> 20} MiB of memory"
             )
         if not result.ended.timed_out or transcript.answer(result.entries, ""):
             return None

@@ -173,22 +173,38 @@ def _seen(log: str) -> int:
 
 def _run(settings: dict[str, Any], rest: list[str]) -> int:
     import subprocess
+    import threading
 
     from ansible_collections.aiops.k8s.plugins.module_utils.operation import redact  # the copy in this directory
 
-    done = subprocess.run(
+    process = subprocess.Popen(
         ["kubectl", *rest],
         executable=settings["kubectl"],
         env=settings["environment"],
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    for data, stream in ((done.stdout, sys.stdout), (done.stderr, sys.stderr)):
-        stream.write(without_secrets(data[:_OUTPUT_BYTES].decode("utf-8", "replace"), redact))
-        if len(data) > _OUTPUT_BYTES:
-            stream.write(f"\n[{len(data) - _OUTPUT_BYTES} bytes left out: ask for less]\n")
-    return done.returncode
+    found: dict[str, tuple[bytes, int]] = {}
+
+    def take(name: str, pipe: Any) -> None:
+        """Keep the beginning and count the rest: all pods of a big cluster would fill the memory."""
+        data, more = pipe.read(_OUTPUT_BYTES), 0
+        while piece := pipe.read(1 << 16):
+            more += len(piece)
+        found[name] = data, more
+
+    readers = [threading.Thread(target=take, args=pair) for pair in (("stdout", process.stdout), ("stderr", process.stderr))]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        data, more = found[name]
+        stream.write(without_secrets(data.decode("utf-8", "replace"), redact))
+        if more:
+            stream.write(f"\n[{more} bytes left out: ask for less]\n")
+    return process.wait()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.engine import confine
 OUTPUT_BYTES = 262_144  # of standard output, and of standard error, that is read
 _FILE_BYTES = 64 << 20  # no file of the program grows beyond this; it is killed instead
 LOOK_EVERY = 0.004  # seconds between two looks at the program
+MEMORY_BYTES = 1 << 30  # of the program: it holds an endless answer whole
+_MEASURE_EVERY = 0.1  # seconds
 _MERCY = 0.3  # seconds between SIGTERM and SIGKILL
 _DIE_WITH_PARENT = 1  # prctl PR_SET_PDEATHSIG
 
@@ -36,6 +38,7 @@ class Ended:
     stderr: str
     timed_out: bool
     stopped: bool  # by ``enough``, before it ended by itself
+    bloated: bool = False  # stopped because it took too much memory
 
 
 def run(command: Sequence[str], **how: Any) -> Ended:
@@ -94,17 +97,20 @@ def steps(
             )
         except subprocess.SubprocessError as error:
             raise OSError("the limits for it, or its confinement, are not allowed here") from error
-    timed_out = stopped = False
-    finished = False
+    timed_out = stopped = bloated = finished = False
+    measured = 0.0
     try:
-        while not (finished := _has_ended(process)) and not timed_out and not stopped:
+        while not (finished := _has_ended(process)) and not (timed_out or stopped or bloated):
             yield
             each_look()
-            timed_out, stopped = time.monotonic() >= deadline, enough()
+            now = time.monotonic()
+            timed_out, stopped = now >= deadline, enough()
+            if now - measured > _MEASURE_EVERY:
+                measured, bloated = now, _memory(process.pid) > MEMORY_BYTES
     finally:
         _end(process, directory, thorough=not finished)
     each_look()
-    return Ended(process.returncode, _read(paths["stdout"]), _read(paths["stderr"]), timed_out, stopped)
+    return Ended(process.returncode, _read(paths["stdout"]), _read(paths["stderr"]), timed_out, stopped, bloated)
 
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -172,6 +178,15 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
         return process.poll() is not None
     # not reaped yet: as long as it is a zombie, nobody else can get its number, and the group can be killed safely
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _memory(pid: int) -> int:
+    """Bytes that a process holds; 0 where that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
 
 
 def _end(process: subprocess.Popen[bytes], directory: str, thorough: bool) -> None:

@@ -89,7 +89,13 @@ binding = made(
 
 PLACEMENT = (
     failing(
-        "cpu-too-much", "InsufficientCPU", "Deployment/web", "500", objects=(deployment(resources={"requests": {"cpu": "500"}}),), sign=unscheduled
+        "cpu-too-much",
+        "InsufficientCPU",
+        "Deployment/web",
+        "500",
+        objects=(deployment(resources={"requests": {"cpu": "500"}}),),
+        sign=unscheduled,
+        remedy="request",
     ),
     Case(
         "cpu-too-much-after-update",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import creation, nodes, placement, storage
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import creation, nodes, placement, storage
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import CODES
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View

@@ -63,7 +63,7 @@ def snapshot(*items: Object, logs: dict[str, Any] | None = None) -> dict[str, An
         "objects": objects,
         "logs": kept,
         "cluster": {"server": "https://127.0.0.1:6443", "uid": "cluster-1", "version": "v1.34.4"},
-        "coverage": {"read": [], "not_evaluated": []},
+        "coverage": {"read": sorted(name for name in objects if name != "nodes" or objects[name]), "not_evaluated": []},
     }
 
 

@@ -237,3 +237,9 @@ def test_the_chain_of_owners() -> None:
     view = analyse(shop())[0]
     one = next(item for item in view.objects["pods"] if item["metadata"]["name"] == "web-2-a")
     assert named(view.chain(one)) == ["web-2-a", "web-2", "web"] and named(view.pods_of(WEB)) == ["web-1-a", "web-2-a"]
+
+
+def test_what_goes_with_its_namespace_is_left_alone() -> None:
+    going = {"kind": "Namespace", "metadata": {"name": "shop", "uid": "shop", "deletionTimestamp": ago(20)}, "status": {"phase": "Terminating"}}
+    taken = shop()
+    assert findings(taken) and not findings({**taken, "objects": {**taken["objects"], "namespaces": [going]}})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.application import logged_cause, suffering
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.application import logged_cause, suffering
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, containers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.dns import OBJECT_RULES
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.cluster import OBJECT_RULES
 
 from tests.unit.diagnosis import objects as make
 from tests.unit.diagnosis.traffic import Object, app, endpoints, judge, seen, service

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import schedule
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.jobs import OBJECT_RULES, pod_deadline
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import schedule
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.jobs import OBJECT_RULES, pod_deadline
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence
 
 from tests.unit.diagnosis import objects as make

@@ -9,7 +9,7 @@ import random
 import time
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.log_causes import first_cause, recurring
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs.causes import first_cause, recurring
 
 # what, code, subjects, log
 ENDS: list[tuple[str, str, dict[str, str], str]] = [

@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import logs
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount, memory
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading as logs
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, memory
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, event_evidence, event_time, wants_log
 
 from tests.unit.diagnosis.objects import Object, ended, event, looping, pod, running, snapshot, spec, status, waiting

@@ -125,6 +125,14 @@ def test_why_the_kubelet_rejects_a_pod(reason: str, message: str, code: str, wor
     assert finding.code == code and [word for word in words if word not in finding.root_cause] == [], finding.root_cause
 
 
+def test_who_chose_the_node() -> None:
+    message = "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 1900, capacity: 2000"
+    assert "past the scheduler" not in cause(failed("OutOfcpu", message)).root_cause
+    top = deployment("pinned", template={"metadata": {}, "spec": {"nodeName": "node-1", "containers": [spec()]}})
+    below = replicaset(top, template=top["spec"]["template"])
+    assert "past the scheduler" in cause(top, below, failed("OutOfcpu", message, owner=below)).root_cause
+
+
 def test_a_rejection_that_was_made_good() -> None:
     one = failed("NodeShutdown", "Pod was rejected as the node is shutting down.", owner=RS)
     assert cause(TOP, RS, one, pod(running(), owner=RS)).severity == "info"

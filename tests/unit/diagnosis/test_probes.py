@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.probes import target
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.probes import target
 
 from tests.unit.diagnosis.objects import Object, codes, ended, event, excerpts, findings, looping, only, pod, running, snapshot, spec
 

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy import table as remedies
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import patch
 
 from tests.unit.diagnosis.objects import Object, controller, deployment, ended, looping, node, pod, replicaset, snapshot, spec

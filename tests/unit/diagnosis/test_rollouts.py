@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rollouts import OBJECT_RULES, superseded
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.rollouts import OBJECT_RULES, superseded
 
 from tests.unit.diagnosis import objects as make
 from tests.unit.diagnosis.traffic import Object, app, finding, judge, seen, service
@@ -145,9 +145,3 @@ def test_a_statefulset_that_waits_for_a_pod_of_an_earlier_revision() -> None:
 def test_pods_that_are_of_the_template_or_kept_on_purpose(spec: dict[str, Any]) -> None:
     one, _items = stateful("db-1" if spec else "db-2", **spec)
     assert one.code == "ImageNotFound"
-
-
-def test_what_goes_with_its_namespace_is_left_alone() -> None:
-    items = app("db", kind="StatefulSet", replicas=3)[:2]
-    going = {"kind": "Namespace", "metadata": {"name": "shop", "uid": "shop", "deletionTimestamp": make.ago(20)}, "status": {"phase": "Terminating"}}
-    assert found(*items) and not found(*items, going)

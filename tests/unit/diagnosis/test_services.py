@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.services import OBJECT_RULES
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.services import OBJECT_RULES
 
 from tests.unit.diagnosis import objects as make
 from tests.unit.diagnosis.traffic import Object, app, autoscaler, endpoints, ingress, ingress_class, job, judge, policy, seen, service
@@ -50,6 +50,12 @@ def test_a_selector_that_misses_the_workload_it_means(wanted: dict[str, str], la
     for key, value in wanted.items():
         assert f"{key}={value}" in finding.root_cause
     assert f"deployment/{workload}" in finding.root_cause
+
+
+def test_the_corrected_selector_takes_in_no_other_workload() -> None:
+    items = [*app("web", {"app": "web", "tier": "front"}), *app("shop", {"app": "shop", "tier": "front"})]
+    (finding,) = found(service("web", {"application-name": "x", "tier": "front"}), *items)
+    assert finding.details["selector_fix"] == {"app": "web"}
 
 
 def test_labels_that_a_rollout_has_changed_name_the_revision() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.policies import Peer, blocked, dns_blocked
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.upstream import behind, fold
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.policies import Peer, blocked, dns_blocked
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.upstream import behind, fold
 
 from tests.unit.diagnosis import objects as make
 from tests.unit.diagnosis.traffic import Object, app, endpoints, finding, ingress, namespace, policy, seen, service
@@ -116,6 +116,21 @@ def test_a_crash_whose_log_names_the_host_folds_too() -> None:
     crash = finding("AppCrash", "api", line='FATAL: could not connect to server: Connection refused: server at "db" (10.96.0.77), port 5432 failed')
     (root,) = fold(seen(backend(), *database(ready=False)), [crash, finding("ClaimPending", "db")])
     assert root.code == "ClaimPending" and [one["name"] for one in root.affects] == ["api"]
+
+
+@pytest.mark.parametrize("line", ["", "Segmentation fault"])
+def test_a_crash_without_a_word_is_judged_by_what_its_command_asks(line: str) -> None:
+    asking = app("api", ready=False, specs=[make.spec(command=["sh", "-c", "wget -q -O- http://db:5432/ || exit 1"])])
+    (root,) = fold(
+        seen(backend(), *database(ready=False), *asking), [finding("AppCrash", "api", pods=asking[2:], line=line), finding("OOMKilled", "db")]
+    )
+    assert root.code == "OOMKilled" and [one["name"] for one in root.affects] == ["api"]
+    (one,) = fold(seen(backend(), *asking), [finding("AppCrash", "api", pods=asking[2:], line=line)])
+    assert one.code == "DependencyUnreachable" and "Its command asks db:5432. Service db has no endpoints" in one.root_cause
+    (one,) = fold(seen(backend(), *database(), *asking), [finding("AppCrash", "api", pods=asking[2:], line=line)])
+    assert one.code == "AppCrash" and "Its command asks db:5432, which has ready pods now." in one.root_cause
+    (one,) = fold(seen(*asking), [finding("AppCrash", "api", pods=asking[2:], line="KeyError: 'user'")])
+    assert one.code == "AppCrash" and "asks" not in one.root_cause
 
 
 @pytest.mark.parametrize("code", ["SelectorMismatch", "TargetPortMismatch"])

@@ -91,3 +91,14 @@ def test_a_run_has_a_number_of_commands_and_no_more(tmp_path: Path) -> None:
     ran = subprocess.run([directory / "bin" / "bash", "-c", "kubectl get pods"], env={}, cwd="/", capture_output=True, text=True, check=False)
     assert ran.returncode == 126 and ran.stdout == "" and "had its 20 commands: give your answer now" in ran.stderr
     assert len(log.read_text().splitlines()) == session.COMMANDS + 1
+
+
+def test_of_endless_output_the_beginning_is_kept(tmp_path: Path) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\nyes word | head -c 5000000; yes oops | head -c 400000 >&2; exit 3\n", encoding="utf-8")
+    kubectl.chmod(0o700)
+    directory = tmp_path / "run"
+    session._furnish(session.Plan("", "", "", str(kubectl), "", {}, {"PATH": "/usr/bin:/bin"}, (), False), str(directory), str(directory / "home"))
+    ran = subprocess.run([directory / "bin" / "bash", "-c", "kubectl get pods"], env={}, cwd="/", capture_output=True, text=True, check=False)
+    assert ran.returncode == 3 and len(ran.stdout) < 33_000 and ran.stdout.endswith("\n[4968000 bytes left out: ask for less]\n")
+    assert ran.stderr.endswith("\n[368000 bytes left out: ask for less]\n")

@@ -80,6 +80,12 @@ def test_endless_output_is_bounded(tmp_path: Path) -> None:
     assert (tmp_path / "stdout").stat().st_size <= 64 << 20
 
 
+def test_a_program_that_fills_the_memory_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MEMORY_BYTES", 64 << 20)
+    ended = _run(tmp_path, "import time; held = b'x' * (80 << 20); time.sleep(60)")
+    assert ended.bloated and not ended.timed_out and ended.status < 0
+
+
 def test_done_is_enough(tmp_path: Path) -> None:
     ended = _run(tmp_path, "import time; open('done', 'w'); time.sleep(60)", enough=(tmp_path / "done").exists)
     assert ended.stopped and not ended.timed_out

@@ -9,7 +9,7 @@ import copy
 import math
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount, memory
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, memory
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
     Bounds,
     Outcome,

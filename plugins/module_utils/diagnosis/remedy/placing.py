@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.quantity import amount, memory
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, memory
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
     Bounds,
     Outcome,
@@ -26,7 +28,7 @@ _MIB, _MILLI = 2**20, 0.001
 
 
 def lower_request(view: View, finding: Finding, workload: Object, bounds: Bounds) -> Outcome:
-    """A request that no node could ever grant, lowered to half of what the roomiest node has free."""
+    """A request that no node could ever grant, lowered to half of what the roomiest node can give."""
     resource = finding.details.get("resource", "")
     if resource not in ("cpu", "memory"):
         return None, ""
@@ -35,7 +37,7 @@ def lower_request(view: View, finding: Finding, workload: Object, bounds: Bounds
     fixed = without_template(workload, f"the {resource} request")
     if fixed:
         return None, fixed
-    free = finding.details.get("free", 0.0)
+    free = _free(view, resource)
     asking = [one for one in workload["spec"]["template"]["spec"].get("containers", []) if _request(one, resource) > free]
     if len(asking) != 1:
         return None, f"the {resource} is asked for by several containers together; which of them asks too much is not known"
@@ -67,9 +69,10 @@ def lower_request(view: View, finding: Finding, workload: Object, bounds: Bounds
 
 def correct_node_selector(view: View, finding: Finding, workload: Object, bounds: Bounds) -> Outcome:
     """A nodeSelector whose key or value is nearly that of a label that nodes have."""
-    typo = finding.details.get("selector_fix") or {}  # {key: {"old": value, "key": right key, "value": right value}}
+    wanted = (workload["spec"].get("template") or workload)["spec"].get("nodeSelector") or {}
+    typo = _typos(view, wanted)
     if not typo:
-        return None, ""
+        return None, "no label of a node is nearly called so" if wanted else ""
     fixed = without_template(workload, "the nodeSelector")
     if fixed:
         return None, fixed
@@ -95,6 +98,32 @@ def correct_node_selector(view: View, finding: Finding, workload: Object, bounds
         ),
         "",
     )
+
+
+def _free(view: View, resource: str) -> float:
+    """What the roomiest node has free; half of what it has at all where the pods of other namespaces were not read."""
+    nodes = [node for node in view.objects.get("nodes", []) if not fit.is_cordoned(node)]
+    if fit.sees_all_pods(view):
+        return max((fit.free(view, node, resource) for node in nodes), default=0.0)
+    return max((fit.allocatable(node, resource) for node in nodes), default=0.0) / 2
+
+
+def _typos(view: View, wanted: dict[str, str]) -> dict[str, dict[str, str]]:
+    """{key: {old, key, value}} of what no node has, where a label of nodes is nearly called so."""
+    labels = {pair for node in view.objects.get("nodes", []) for pair in fit.labels_of(node).items()}
+    keys = {key for key, _value in labels}
+    found = {}
+    for key, value in wanted.items():
+        if (key, value) in labels:
+            continue
+        if key in keys:
+            right = (key, nearest(value, [other for name, other in labels if name == key]))
+        else:
+            right = (nearest(key, [name for name, other in labels if other == value]), value)
+        if not all(right):
+            return {}
+        found[key] = {"old": value, "key": right[0], "value": right[1]}
+    return found
 
 
 def _request(container: Object, resource: str) -> float:

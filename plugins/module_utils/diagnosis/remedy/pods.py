@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import logs
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import hosts
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Outcome, Remedy, named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
@@ -18,10 +19,11 @@ def restart_pod(view: View, finding: Finding, workload: Object, bounds: Bounds) 
     """Delete crashed pods whose cause is gone, so that they need not wait out their back-off."""
     host, port = finding.details.get("host", ""), finding.details.get("port", 0)
     if not host:
-        host, port = logs.dependency(finding.details.get("line", "")) or ("", 0)
+        host, port = reading.dependency(finding.details.get("line", "")) or ("", 0)
     if not host:
         return None, ""
-    service = next((one for one in view.objects.get("services", []) if _reaches(one, host, workload)), None)
+    upstream = hosts.behind(view, host, int(port or 0), workload["metadata"].get("namespace", ""))
+    service = upstream.service if upstream else None
     if service is None:
         return None, f"the container cannot reach {host}{f':{port}' if port else ''}, and there is no Service of that name in the namespace"
     name = service["metadata"]["name"]
@@ -75,12 +77,6 @@ def delete_leftovers(view: View, finding: Finding, workload: Object, bounds: Bou
         ),
         "",
     )
-
-
-def _reaches(service: Object, host: str, workload: Object) -> bool:
-    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-    first, *rest = host.split(".")
-    return bool(first == name and (rest[0] if rest else workload["metadata"].get("namespace")) == namespace)
 
 
 def _ready_since(view: View, service: Object) -> str:

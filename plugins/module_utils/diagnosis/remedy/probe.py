@@ -169,7 +169,7 @@ def _asked(finding: Finding, workload: Object) -> tuple[dict[str, Any], dict[str
         return finding.details, {}, None
     container = container_of(workload, finding.container)
     probe = (container or {}).get(f"{finding.details['probe']}Probe") or {}
-    asked = next((probe[one] for one in _ASKS if one in probe), {})
+    asked: dict[str, Any] = next((probe[one] for one in _ASKS if one in probe), {})
     if asked.get("port", "") != finding.details["port"]:
         return finding.details, {}, None  # the template has moved on since the pod was made
     return finding.details, probe, container
