@@ -89,7 +89,7 @@ def report(verdicts: dict[str, check.Verdict], swept: dict[str, check.Verdict], 
         f"- namespace by namespace: {check.summary(alone)}",
         f"- whole cluster in one run: {check.summary(list(swept.values()))}",
         f"- one namespace, without Ansible's start: median {statistics.median(times):.0f} ms, slowest {times[-1]:.0f} ms",
-        f"- whole cluster ({len(verdicts)} namespaces, {result.get('pods_seen', '?')} pods), ansible-playbook as a whole: median"
+        f"- whole cluster ({len(verdicts)} namespaces, {len(result['findings'])} findings), ansible-playbook as a whole: median"
         f" {statistics.median(walls):.2f} s of {', '.join(f'{one:.2f}' for one in walls)}",
         f"- staging took {staged:.0f} s",
     ]

@@ -18,6 +18,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import workflo
 from tests.corpus.model import ANY, Case, Object, Want
 
 RECORDED = Path(__file__).resolve().parents[1] / "unit" / "fixtures" / "corpus"
+ELSEWHERE = "found on nodes that have nothing to do with the namespace"
 OPTIONS: dict[str, Any] = {key: value.get("default") for key, value in workflow.SPEC.items()}
 
 
@@ -67,7 +68,12 @@ def judge(case: Case, findings: Sequence[Object], proposals: Sequence[Object], s
             continue
         explained += matching
         verdict.faults += _faults(want, matching, names, plans)
-    verdict.faults += [f"not wanted: {one['code']} {subject(one['object'])}: {one['root_cause']}" for one in findings if one not in explained]
+    rest = [one for one in findings if one not in explained]
+    mine = {item["metadata"]["name"] for step in case.steps for item in step.apply}
+    elsewhere = [one for one in rest if one["object"]["kind"] == "Node" and one["object"]["name"] not in mine]
+    verdict.faults += [f"not wanted: {one['code']} {subject(one['object'])}: {one['root_cause']}" for one in rest if one not in elsewhere]
+    if elsewhere:
+        verdict.faults.append(f"{ELSEWHERE}: {len(elsewhere)}, such as {elsewhere[0]['code']} {subject(elsewhere[0]['object'])}")
     return verdict
 
 
@@ -111,7 +117,9 @@ def summary(verdicts: Sequence[Verdict]) -> str:
     failures = [one for one in verdicts if one.case.wants]
     fine = [one for one in verdicts if not one.case.wants]
     right, quiet = (sum(not one.faults for one in some) for some in (failures, fine))
-    return f"{right} of {len(failures)} failures right, {len(fine) - quiet} false alarms on {len(fine)} healthy or unusual workloads"
+    other = sum(len(one.faults) == 1 and one.faults[0].startswith(ELSEWHERE) for one in verdicts)
+    remark = f" ({other} of these only for findings on nodes of others)" if other else ""
+    return f"{right} of {len(failures)} failures right, {len(fine) - quiet} false alarms on {len(fine)} healthy or unusual workloads{remark}"
 
 
 def show(verdicts: Sequence[Verdict], only_failed: bool = False) -> int:

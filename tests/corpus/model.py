@@ -50,7 +50,8 @@ class Want:
     """One finding that has to be there.
 
     code: of the catalogue; several with | between them where each names the cause rightly. object: Kind/name, several with |.
-    says: words that the root cause has to hold (several with | where one suffices). remedy: a word of the name of the remedy with a plan, empty when there must
+    says: words that the root cause has to hold (several with | where one suffices).
+    remedy: a word of the name of the remedy with a plan, empty when there must
     be no plan, ANY where it does not matter. affects: Kind/name of the workloads that fail because of this one.
     """
 

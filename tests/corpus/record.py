@@ -17,14 +17,13 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 from tests.corpus.check import RECORDED
 from tests.corpus.model import Case, Object
 
-DROPPED = frozenset((
-    "managedFields", "terminationMessagePath", "terminationMessagePolicy", "enableServiceLinks", "serviceAccount", "preemptionPolicy", "podIPs",
-    "hostIPs", "imageID", "containerID", "allocatedResources", "user", "selfLink", "revisionHistoryLimit", "reportingComponent", "reportingInstance",
-    "qosClass", "images", "nodeInfo", "podCIDR", "podCIDRs", "blockOwnerDeletion", "resourceVersion", "hostIP", "clusterIPs",
-    "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "sessionAffinity", "daemonEndpoints", "volumesInUse", "volumesAttached", "dnsPolicy",
-    "runtimeHandlers", "nodesFeatures", "features", "description", "firstTimestamp", "addresses", "kubectl.kubernetes.io/last-applied-configuration", "kubernetes.io/description",
-    "generateName",
-))  # fmt: skip
+DROPPED = frozenset("""
+    addresses allocatedResources blockOwnerDeletion clusterIPs containerID daemonEndpoints description dnsPolicy enableServiceLinks features
+    firstTimestamp generateName hostIP hostIPs imageID images internalTrafficPolicy ipFamilies ipFamilyPolicy
+    kubectl.kubernetes.io/last-applied-configuration kubernetes.io/description managedFields nodeInfo nodesFeatures podCIDR podCIDRs podIPs
+    preemptionPolicy qosClass reportingComponent reportingInstance resourceVersion revisionHistoryLimit runtimeHandlers selfLink
+    serviceAccount sessionAffinity terminationMessagePath terminationMessagePolicy user volumesAttached volumesInUse
+    """.split())
 DROPPED_EMPTY = frozenset(("resources", "volumeMounts", "volumes", "securityContext", "tolerations"))
 LOG_LINES = 40  # of each log that is kept
 EVENTS_KEPT = ("Warning",)

@@ -76,6 +76,7 @@ def take(api: Api, namespace: str, wants_log: Names, wants_tail: Names | None = 
         "taken_at": clock.stamp(clock.now()),
         "cluster": {"server": api.server, "uid": cluster, "version": version},
         "user": user,
+        "namespace": namespace,
         "objects": objects,
         "logs": {log.key: log.texts for log in logs},
         "coverage": {"read": [name for name in SOURCES if name not in forbidden], "not_evaluated": coverage},

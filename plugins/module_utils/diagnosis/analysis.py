@@ -12,7 +12,15 @@ from typing import Any, Iterable, Iterator
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import table as rules, upstream
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import SEVERITIES, Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, containers, event_time, is_ready, reference
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import (
+    Evidence,
+    Object,
+    View,
+    containers,
+    event_time,
+    is_ready,
+    reference,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 
 _SHORT_KINDS = {
@@ -41,8 +49,8 @@ def analyse(snapshot: dict[str, Any], workload: str = "", pod: str = "") -> tupl
     view, evidence = View(snapshot), Evidence()
     target = _target(view, workload, pod)
     found = _fold_replicas([one for item in view.objects["pods"] for one in _judge_pod(view, item, evidence)])
-    found += _judge_objects(view, evidence)
-    found = upstream.fold(view, _without_symptoms(view, _merge(found)))
+    found += _fold_idle_nodes(_judge_objects(view, evidence))
+    found = [one for one in upstream.fold(view, _without_symptoms(view, _merge(found))) if _is_of_interest(view, one)]
     for finding in found:
         _weigh(view, finding)
     if target is not None:
@@ -54,7 +62,9 @@ def _judge_pod(view: View, pod: Object, evidence: Evidence) -> list[Finding]:
     """What is wrong with one pod: one cause for the pod as a whole, or one for each container."""
     if pod.get("status", {}).get("phase") == "Succeeded" or _is_history(view, pod):
         return []
-    leaving = "deletionTimestamp" in pod["metadata"] or view.is_going(pod["metadata"].get("namespace", ""))
+    leaving = "deletionTimestamp" in pod["metadata"]
+    if not leaving and view.is_going(pod["metadata"].get("namespace", "")):
+        return []
     finding = next((one for rule in (rules.LEAVING if leaving else rules.PODS) if (one := rule(view, pod, evidence))), None)
     found = [finding] if finding else [] if leaving else _judge_containers(view, pod, evidence)
     for one in found:
@@ -87,6 +97,30 @@ def _judge_objects(view: View, evidence: Evidence) -> list[Finding]:
                 finding.object = finding.object or reference(view.chain(item)[-1])
                 found.append(finding)
     return found
+
+
+def _fold_idle_nodes(found: list[Finding]) -> list[Finding]:
+    """Sick nodes that nothing runs on make one finding for each cause, and not one each."""
+    first: dict[str, Finding] = {}
+    kept = []
+    for finding in found:
+        idle = finding.object["kind"] == "Node" and not finding.affects
+        root = first.setdefault(finding.code, finding) if idle else finding
+        if root is finding:
+            kept.append(finding)
+            continue
+        root.affects.append(finding.object)
+        root.evidence += finding.evidence[:1]
+        root.title = f"{len(root.affects) + 1} nodes that nothing runs on: {root.object['name']} and others"
+    return kept
+
+
+def _is_of_interest(view: View, finding: Finding) -> bool:
+    """In a diagnosis of one namespace: what is in it, or harms something in it."""
+    where = {finding.object["namespace"], *(one["namespace"] for one in finding.affects)}
+    if finding.object["kind"] == "Namespace":
+        where.add(finding.object["name"])
+    return not view.namespace or finding.code in rules.EVERYWHERE or view.namespace in where
 
 
 def _fold_replicas(found: Iterable[Finding]) -> list[Finding]:

@@ -39,6 +39,7 @@ class View:
     def __init__(self, snapshot: Mapping[str, Any]) -> None:
         self.snapshot = snapshot
         self.objects: Mapping[str, list[Object]] = snapshot["objects"]
+        self.namespace: str = snapshot.get("namespace", "")  # the only one that was read, apart from the cluster's DNS; empty for all
         self.now = clock.parse(snapshot["taken_at"])
         self._by_uid = {item["metadata"]["uid"]: item for name in _WORKLOADS for item in self.objects.get(name, [])}
         self._events: dict[str, list[Object]] = defaultdict(list)
@@ -56,6 +57,10 @@ class View:
                 self._labelled[namespace, key, value][uid] = pod
             for one in self.chain(pod):
                 self._pods[one["metadata"]["uid"]].append(pod)
+
+    def is_asked(self, item: Object) -> bool:
+        """Whether an object lies where the diagnosis looks: in its namespace, or in none."""
+        return self.namespace in ("", item["metadata"].get("namespace", self.namespace))
 
     def was_read(self, name: str) -> bool:
         """Whether a list (``services``, ``nodes``) could be read at all; an empty one that was not read proves nothing."""

@@ -84,7 +84,7 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
         "questions": [_question(number, proposal) for number, proposal in enumerate(proposals)],
         "findings": [finding.document() for finding in findings],
         "coverage": snapshot["coverage"],
-        "pods_seen": len(snapshot["objects"]["pods"]),
+        "pods_seen": sum(1 for pod in snapshot["objects"]["pods"] if view.is_asked(pod)),
         "timings": {
             "observe": round(observed - started, 3),
             "analyse": round(analysed - observed, 3),

@@ -37,16 +37,11 @@ def prepare(api: Api, change: dict[str, Any], live: dict[str, Any]) -> tuple[dic
         objects.delete(api, change["object"], change["preconditions"], dry_run=True)
         return {**change, "dry_run": "server"}, ""
     result = objects.patch(api, change["object"], change["patch"], dry_run=True)
-    return {
-        **change,
-        "dry_run": "server",
-        "outcome": patch.outcome(live, {"apiVersion": live["apiVersion"], "kind": live["kind"], **result}),
-    }, ""
+    result = {"apiVersion": live["apiVersion"], "kind": live["kind"], **result}
+    return {**change, "dry_run": "server", "outcome": patch.outcome(live, result), "inverse": patch.inverse(live, result)}, ""
 
 
-def execute(
-    api: Api, store: Directory, record: Record, now: datetime, governed_by: Rules, check_mode: bool = False
-) -> dict[str, Any]:
+def execute(api: Api, store: Directory, record: Record, now: datetime, governed_by: Rules, check_mode: bool = False) -> dict[str, Any]:
     """Apply an approved plan. Returns {changed, state, changes[]}.
 
     Raises GateRefused when it may not be applied (nothing was changed), or the API's own error; a run that ends in between

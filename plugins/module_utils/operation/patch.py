@@ -48,6 +48,14 @@ def between(live: Document, desired: Document) -> tuple[list[Operation], list[Op
     ]
 
 
+def inverse(live: Document, result: Document) -> list[Operation]:
+    """The guarded way back from what the server made of a change (its dry run) to the live object.
+
+    The server completes what it is given (defaults of a new probe, 16000m as 16): tests of what was sent would not hold afterwards.
+    """
+    return between(_meaningful(live), _meaningful(result))[1]
+
+
 def apply(document: Document, patch: Iterable[Operation]) -> Document:
     """The patched copy. Raises jsonpatch.JsonPatchException when a test fails or a path does not exist."""
     return library("jsonpatch").apply_patch(document, list(patch))  # type: ignore[no-any-return]

@@ -18,32 +18,29 @@ AREAS: dict[str, tuple[Case, ...]] = {
     "healthy": healthy.CASES,
 }
 # These need the most time until they show: they are begun first
-SLOW = frozenset(
-    ( "cronjob-that-ran", "crash-in-cronjob", "image-not-found-cronjob", "cronjob-quota", "init-hangs",
-        "init-waits-for-a-service", "job-held-by-sidecar", "stuck-finalizer", "claim-stuck-terminating", "node-not-ready", "empty-dir-full",
-        "ephemeral-storage-limit", "dependency-came-back",  "crash-between-restarts", "long-start", "late-first-probe",
-        "paused-before-its-first-rollout", "readiness-gate", "scheduler-missing", "liveness-too-tight", "chain", "autoscaler-without-requests",
-    )
-)  # fmt: skip
+SLOW = frozenset("""
+    autoscaler-without-requests chain claim-stuck-terminating crash-between-restarts crash-in-cronjob cronjob-quota cronjob-that-ran
+    dependency-came-back empty-dir-full ephemeral-storage-limit image-not-found-cronjob init-hangs init-waits-for-a-service
+    job-held-by-sidecar late-first-probe liveness-too-tight long-start node-not-ready paused-before-its-first-rollout readiness-gate
+    scheduler-missing stuck-finalizer
+    """.split())
 _ALL = [case for cases in AREAS.values() for case in cases]
 CASES: dict[str, Case] = {case.name: case for case in sorted(_ALL, key=lambda case: case.name not in SLOW)}
 # Variants of others: replayed from their recordings by every test run, staged with AIOPS_CORPUS=all and by make bench
-VARIANTS = frozenset(
-    (
-        "autoscaler-without-requests", "chain-by-selector", "claim-pending-no-class", "claim-pending-too-big", "claim-stuck-terminating",
-        "command-missing-after-update", "command-not-executable", "config-file-missing", "configmap-missing-after-update", "cpu-too-much-after-update",
-        "crash-after-update", "crash-bare-pod", "crash-daemonset", "crash-in-cronjob", "crash-one-replica", "crash-sidecar", "crash-without-a-log",
-        "csi-driver-missing", "daemon-goes-to-background", "dependency-came-back", "directory-over-a-file", "dotnet-file-missing",
-        "empty-dir-full", "ephemeral-storage-limit", "ephemeral-storage-too-much", "fine-daemonset", "image-never-pulled", "image-not-found-after-update",
-        "image-not-found-cronjob", "image-not-found-daemonset", "image-not-found-in-init", "image-not-found-in-sidecar", "image-not-found-job",
-        "image-pull-secret-missing", "image-registry-unknown-host", "ingress-port-missing", "init-hangs", "job-dependency", "job-failed-after-retries",
-        "json-environment", "key-missing-volume", "liveness-exec", "liveness-times-out", "liveness-too-tight", "liveness-wrong-after-update", "native-sidecar",
-        "no-objects", "node-affinity", "node-module-missing", "oom-job", "oom-native-sidecar", "oom-pod", "oom-statefulset", "pod-affinity",
-        "pod-security-restricted", "preempted", "probe-of-nothing", "quota-job", "quota-memory", "rbac-forbidden-running", "readiness-exec",
-        "readiness-sidecar", "readiness-unknown-port-name", "ruby-login-refused", "rust-port-in-use", "secret-missing-in-init", "secret-missing-projected",
-        "segmentation-fault", "selector-extra-label", "service-account-missing-daemonset", "shell-missing", "startup-too-tight", "stateful-name-missing",
-        "storage-class-missing-statefulset", "subpath-through-a-file", "tls-expired", "unready-for-lack-of-its-database", "unused-configuration",
-        "working-directory-is-a-file", "cronjob-that-ran", "job-held-by-sidecar", "init-waits-for-a-service", "liveness-wrong-path",
-    )
-)  # fmt: skip
+VARIANTS = frozenset("""
+    autoscaler-without-requests chain-by-selector claim-pending-no-class claim-pending-too-big claim-stuck-terminating
+    command-missing-after-update command-not-executable config-file-missing configmap-missing-after-update cpu-too-much-after-update
+    crash-after-update crash-bare-pod crash-daemonset crash-in-cronjob crash-one-replica crash-sidecar crash-without-a-log cronjob-that-ran
+    csi-driver-missing daemon-goes-to-background dependency-came-back directory-over-a-file dotnet-file-missing empty-dir-full
+    ephemeral-storage-limit ephemeral-storage-too-much fine-daemonset image-never-pulled image-not-found-after-update
+    image-not-found-cronjob image-not-found-daemonset image-not-found-in-init image-not-found-in-sidecar image-not-found-job
+    image-pull-secret-missing image-registry-unknown-host ingress-port-missing init-hangs init-waits-for-a-service job-dependency
+    job-failed-after-retries job-held-by-sidecar json-environment key-missing-volume liveness-exec liveness-times-out liveness-too-tight
+    liveness-wrong-after-update liveness-wrong-path native-sidecar no-objects node-affinity node-module-missing oom-job oom-native-sidecar
+    oom-pod oom-statefulset pod-affinity pod-security-restricted preempted probe-of-nothing quota-job quota-memory rbac-forbidden-running
+    readiness-exec readiness-sidecar readiness-unknown-port-name ruby-login-refused rust-port-in-use secret-missing-in-init
+    secret-missing-projected segmentation-fault selector-extra-label service-account-missing-daemonset shell-missing startup-too-tight
+    stateful-name-missing storage-class-missing-statefulset subpath-through-a-file tls-expired unready-for-lack-of-its-database
+    unused-configuration working-directory-is-a-file
+    """.split())
 CORE = frozenset(CASES) - VARIANTS

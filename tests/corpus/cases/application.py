@@ -60,21 +60,28 @@ Error: Cannot find module '/app/dist/server.js'
   code: 'MODULE_NOT_FOUND',
   requireStack: []
 }"""
-DOTNET_FILE = """Unhandled exception. System.IO.FileNotFoundException: The configuration file 'appsettings.Production.json' was not found and is not optional.
+DOTNET_FILE = """Unhandled exception. System.IO.FileNotFoundException: Could not find file '/app/appsettings.Production.json'.
    at Microsoft.Extensions.Configuration.FileConfigurationProvider.HandleException(ExceptionDispatchInfo info)
    at Program.<Main>$(String[] args) in /src/Program.cs:line 9"""
 JSON_ENV = """{"level":"info","ts":"2026-11-21T10:00:00Z","msg":"starting","version":"4.0.1"}
 {"level":"fatal","ts":"2026-11-21T10:00:01Z","msg":"required environment variable STRIPE_API_URL is not set","caller":"config/env.go:44"}"""
-RUBY_LOGIN = """/usr/local/bundle/gems/pg-1.5.4/lib/pg/connection.rb:711:in `async_connect_or_reset': connection to server at "10.96.14.2", port 5432 failed: FATAL:  password authentication failed for user "shop" (PG::ConnectionBad)
+RUBY_LOGIN = """connection.rb:711:in `connect': connection to server at "10.96.14.2", port 5432 failed: FATAL:  password authentication failed for user "shop" (PG::ConnectionBad)
 \tfrom /app/config/boot.rb:4:in `<main>'"""
 FORBIDDEN = (
     'E1121 10:00:00.000000       1 reflector.go:166] "Unhandled Error" err="k8s.io/client-go/informers/factory.go:160: Failed to watch'
     ' *v1.ConfigMap: failed to list *v1.ConfigMap: configmaps is forbidden: User \\"system:serviceaccount:NAMESPACE:default\\" cannot list'
     ' resource \\"configmaps\\" in API group \\"\\" in the namespace \\"NAMESPACE\\""'
 )
-X509 = 'level=error msg="cannot reach vault" error="Get \\"https://vault:8200/v1/sys/health\\": tls: failed to verify certificate: x509: certificate signed by unknown authority"'
-EXPIRED = "requests.exceptions.SSLError: HTTPSConnectionPool(host='billing.example.com', port=443): Max retries exceeded with url: / (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1000)')))"
-RUST_PORT = "thread 'main' panicked at src/main.rs:14:10:\ncalled `Result::unwrap()` on an `Err` value: Os { code: 98, kind: AddrInUse, message: \"Address already in use\" }: 0.0.0.0:3000"
+X509 = (
+    'level=error msg="cannot reach vault" error="Get \\"https://vault:8200/v1/sys/health\\": tls: failed to verify certificate:'
+    ' x509: certificate signed by unknown authority"'
+)
+EXPIRED = (
+    "requests.exceptions.SSLError: HTTPSConnectionPool(host='billing.example.com', port=443): Max retries exceeded with url: / (Caused by"
+    " SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired (_ssl.c:1000)')))"
+)
+RUST_PORT = """thread 'main' panicked at src/main.rs:14:10:
+called `Result::unwrap()` on an `Err` value: Os { code: 98, kind: AddrInUse, message: "Address already in use" }: 0.0.0.0:3000"""
 TIMEOUT = '2026-11-21 10:00:00 ERROR psycopg2.OperationalError: connection to server at "db" (10.96.7.7), port 5432 failed: Connection timed out'
 
 
@@ -323,7 +330,8 @@ REAL = (
         "db",
         objects=(
             statefulset(
-                script='nslookup db-0.db.$(cat /var/run/secrets/kubernetes.io/serviceaccount/namespace).svc.cluster.local || { echo "fatal: cannot resolve db-0.db: no such host" >&2; exit 1; }; exec sleep 1000'
+                script="nslookup db-0.db.$(awk '/^search/ {print $2}' /etc/resolv.conf) ||"
+                " { echo 'fatal: cannot resolve db-0.db: no such host' >&2; exit 1; }; exec sleep 1000"
             ),
         ),
         sign=crashed(),

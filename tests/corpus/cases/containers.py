@@ -174,7 +174,7 @@ TERMINATION = (
         "AppCrash",
         "Deployment/web",
         "worker pool exhausted",
-        objects=(deployment(script=log_and_exit("fatal: worker pool exhausted", 4, after=22)),),
+        objects=(deployment(script=log_and_exit("fatal: worker pool exhausted", 4, after=45)),),
         sign=both(crashed(), running),
         about="it runs most of the time; only the previous run says why it ends",
     ),

@@ -125,7 +125,6 @@ def named(item: Object) -> str:
     return f"{item['kind'].lower()}/{item['metadata']['name']}"
 
 
-
 def written(labels: Mapping[str, Any]) -> str:
     """``app=web,tier=front``."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "none"

@@ -81,7 +81,7 @@ class Usage:
     """What the pods of a snapshot hold of its nodes; worked out once per snapshot, since every waiting pod asks."""
 
     def __init__(self, view: View) -> None:
-        self.everywhere = len({pod["metadata"].get("namespace") for pod in view.objects["pods"]}) > 1
+        self.everywhere = not view.namespace and len({pod["metadata"].get("namespace") for pod in view.objects["pods"]}) > 1
         self.held: dict[str, list[tuple[Object, Amounts]]] = defaultdict(list)
         self.totals: dict[str, Amounts] = defaultdict(lambda: defaultdict(float))
         for pod in view.objects["pods"]:

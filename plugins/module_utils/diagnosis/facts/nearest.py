@@ -14,7 +14,9 @@ _CLEAR = 0.05  # by which the nearest must be nearer than the next
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that ``name`` was meant to be; empty where none is near, or two are."""
-    ranked = sorted(((difflib.SequenceMatcher(None, name.lower(), one.lower()).ratio(), one) for one in set(known) if one != name), reverse=True)
+    ranked = sorted(
+        ((difflib.SequenceMatcher(None, name.lower(), one.lower()).ratio(), one) for one in set(known) if one != name), reverse=True
+    )
     if not ranked or ranked[0][0] < _ALIKE or (len(ranked) > 1 and ranked[0][0] - ranked[1][0] < _CLEAR):
         return ""
     return ranked[0][1]

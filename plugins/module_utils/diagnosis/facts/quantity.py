@@ -13,6 +13,12 @@ def amount(quantity: str | int) -> float:
     return float(library("kubernetes.utils.quantity").parse_quantity(quantity))
 
 
+def cpu(cores: float) -> str:
+    """Cores as the API server writes them: 250m, 2."""
+    thousandths = int(cores * 1000)
+    return f"{thousandths}m" if thousandths % 1000 else f"{thousandths // 1000}"
+
+
 def memory(size: float) -> str:
     """Whole bytes as the largest binary unit that loses nothing below 1 Mi: 48Mi, 1536Mi, 2Gi."""
     mebibytes = max(1, -(-int(size) // 2**20))

@@ -252,7 +252,9 @@ def _survived(case: _Case, well: list[tuple[int, str]]) -> bool:
     """Whether a later entry says that it works, with the host that this one could not use."""
     host = case.cause.subjects.get("host", "") if case.cause else ""
     return (
-        bool(host) and reading.rank(case.entry) < reading.DIED and any(position > case.position and host in text for position, text in well[-20:])
+        bool(host)
+        and reading.rank(case.entry) < reading.DIED
+        and any(position > case.position and host in text for position, text in well[-20:])
     )
 
 

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import math
-
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, memory
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, cpu, memory
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
     Bounds,
     Outcome,
@@ -24,7 +22,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 
 _SHARE = 0.5  # of what the roomiest node has free: the most that a lowered request takes
-_MIB, _MILLI = 2**20, 0.001
+_MIB = 2**20
 
 
 def lower_request(view: View, finding: Finding, workload: Object, bounds: Bounds) -> Outcome:
@@ -42,7 +40,7 @@ def lower_request(view: View, finding: Finding, workload: Object, bounds: Bounds
     if len(asking) != 1:
         return None, f"the {resource} is asked for by several containers together; which of them asks too much is not known"
     old, room = asking[0]["resources"]["requests"][resource], free * _SHARE
-    new = f"{math.floor(room / _MILLI)}m" if resource == "cpu" else memory(room - _MIB)
+    new = cpu(room) if resource == "cpu" else memory(room - _MIB)
     if amount(new) <= 0:
         return None, f"no node has any {resource} free"
 

@@ -35,7 +35,7 @@ def correct_port(view: View, finding: Finding, workload: Object, bounds: Bounds)
     port = facts["port"]
     if port in declared or port in declared.values():
         return None, f"the probe asks port {port}, which the container declares; whether it listens there only the application knows"
-    others = {asks["port"] for asks in _other_asks(container, finding) if asks.get("port") in declared}
+    others = {asks["port"] for asks in _other_asks(view, container, finding) if asks.get("port") in declared}
     right = next(iter(declared)) if len(declared) == 1 else next(iter(others)) if len(others) == 1 else None
     if right is None:
         return (
@@ -64,9 +64,9 @@ def correct_path(view: View, finding: Finding, workload: Object, bounds: Bounds)
     if container is None or facts.get("reason") not in ("wrong_path", "protected") or "httpGet" not in probe:
         return None, ""
     mine = probe["httpGet"]
-    others = {asks.get("path", "/") for asks in _other_asks(container, finding, "httpGet") if asks.get("port") == mine.get("port")} - {
-        mine.get("path", "/")
-    }
+    others = {
+        asks.get("path", "/") for asks in _other_asks(view, container, finding, "httpGet") if asks.get("port") == mine.get("port")
+    } - {mine.get("path", "/")}
     if len(others) != 1:
         return None, f"which path the application answers on is not known from the pod; {mine.get('path', '/')} it does not know"
     right = others.pop()
@@ -175,11 +175,17 @@ def _asked(finding: Finding, workload: Object) -> tuple[dict[str, Any], dict[str
     return finding.details, probe, container
 
 
-def _other_asks(container: dict[str, Any], finding: Finding, *kinds: str) -> list[dict[str, Any]]:
+def _other_asks(view: View, container: dict[str, Any], finding: Finding, *kinds: str) -> list[dict[str, Any]]:
+    """What the container's other probes ask, those that have not failed in any of the failing pods."""
+    failed = {
+        event.get("message", "").partition(" probe")[0].lower()
+        for pod in finding.pods
+        for event in view.events({"metadata": {"uid": pod["uid"]}}, "Unhealthy")
+    }
     return [
         container[one][kind]
         for one in _PROBES
-        if one in container and one != f"{finding.details['probe']}Probe"
+        if one in container and one.removesuffix("Probe") not in {finding.details["probe"], *failed}
         for kind in kinds or _ASKS
         if kind in container[one]
     ]

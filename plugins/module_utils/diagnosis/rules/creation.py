@@ -12,7 +12,12 @@ from __future__ import annotations
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.refusals import explain, missing_account, missing_priority, quota_used_up
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.refusals import (
+    explain,
+    missing_account,
+    missing_priority,
+    quota_used_up,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, event_time
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.webhooks import Refusal
 

@@ -16,7 +16,14 @@ from weakref import WeakKeyDictionary
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import binding, evictions
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.obstacles import CONTROL_PLANE, JUDGES, UNHEALTHY, Case, Group, unknown
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.obstacles import (
+    CONTROL_PLANE,
+    JUDGES,
+    UNHEALTHY,
+    Case,
+    Group,
+    unknown,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, event_time
 
 _SCALING = 300.0  # seconds in which a node that an autoscaler has ordered may come

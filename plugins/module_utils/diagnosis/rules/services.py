@@ -12,7 +12,19 @@ import re
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import ports
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import autoscaling, ingresses
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import Rule, Template, backing, corrected, is_alive, is_off, is_variant, named, pod_labels, templates, written
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import (
+    Rule,
+    Template,
+    backing,
+    corrected,
+    is_alive,
+    is_off,
+    is_variant,
+    named,
+    pod_labels,
+    templates,
+    written,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, is_ready, reference
 

@@ -12,7 +12,22 @@ from __future__ import annotations
 
 from typing import Callable
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import application, cluster, configuration, creation, images, initialisation, jobs, nodes, placement, probes, rollouts, services, storage, termination
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import (
+    application,
+    cluster,
+    configuration,
+    creation,
+    images,
+    initialisation,
+    jobs,
+    nodes,
+    placement,
+    probes,
+    rollouts,
+    services,
+    storage,
+    termination,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import CODES
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, Object, View
@@ -90,7 +105,8 @@ VAGUE: dict[str, tuple[str, ...]] = {
     "AppCrash": (*_APPLICATION, "CommandNotFound", "LivenessProbeFailing", "StartupProbeFailing"),
     "ReadinessProbeFailing": (*_APPLICATION, "LivenessProbeFailing", "AppCrash"),
 }
-# codes that only say that something is wrong
+# codes whose findings concern every namespace, and codes that only say that something is wrong
+EVERYWHERE = ("DNSDown",)  # it harms every namespace
 SYMPTOMS = ("RolloutStuck", "JobFailed", "ServiceWithoutBackend")
 # reasons of Warning events that show a failure from its beginning
 FAILURE_EVENTS = (
