@@ -9,7 +9,7 @@ COPY := $(CURDIR)/.build/real/ansible_collections/aiops/k8s
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(DEV)
 
-.PHONY: help setup demo test attack unit lint sanity molecule bench cluster-up cluster-down cluster-status build copy clean
+.PHONY: help setup demo test attack unit lint sanity molecule bench bench-scale check-small-model runbooks cluster-up cluster-down cluster-status build copy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -55,9 +55,19 @@ molecule: setup copy ## Molecule scenarios on the test cluster
 
 bench: setup ## benchmarks on the test cluster, as tables (8 writers x 50 operations: python -m tests.bench.stores writers)
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.diagnosis
 	@$(BIN)/python -m tests.bench.stores reading appending
 	@$(BIN)/python -m tests.bench.compliance
 	@$(BIN)/python -m tests.bench.redaction
+
+bench-scale: setup ## benchmark with 10,000 simulated pods (several minutes)
+	@$(BIN)/python -m tests.bench.scale
+
+check-small-model: setup ## optional: the AI loop with a real small model, built by the first run (8 minutes)
+	@$(BIN)/python -m tests.small_model
+
+runbooks: setup ## render the runbooks of all finding codes from docs/runbooks/source
+	@PYTHONPATH=$(DEV) $(BIN)/python docs/runbooks/source/render.py
 
 cluster-up: setup ## start the test cluster, or find one that runs
 	@$(BIN)/python -m tests.cluster up

@@ -5,9 +5,10 @@
 
     python -m tests.small_model [--budget SECONDS]      make check-small-model
 
-It fails workloads on the test cluster, has the playbook diagnose ask kubectl-ai and the model about them, and holds that weak answers do no harm: every
-question ends in a named outcome within the budget, the plan is that of the facts, nothing is changed, and nothing is left running or lying about.
-What the model says is printed and never judged: so small a model is mostly wrong. Exit status 0: the loop copes. 1: it does not, or something is missing.
+It fails workloads on the test cluster, has the playbook diagnose ask kubectl-ai and the model about them, and holds that weak answers do no harm:
+every question ends in a named outcome within the budget, the plan is that of the facts, nothing is changed, and nothing is left running or lying
+about. What the model says is printed and never judged: so small a model is mostly wrong. Exit status 0: the loop copes. 1: it does not, or
+something is missing.
 
 The first run builds llama.cpp (8 minutes on two cores) into a virtual environment in the cache, keyed by versions; later ones take about a minute.
 """

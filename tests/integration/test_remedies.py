@@ -150,7 +150,7 @@ CASES = {
                     SERVE,
                     ports=PORTS,
                     readinessProbe={"httpGet": {"port": 8080, "path": "/healthz"}, **PROBE},
-                    livenessProbe={"httpGet": {"port": 8080, "path": "/index.html"}, **PROBE},
+                    livenessProbe={"httpGet": {"port": 8080, "path": "/index.html"}, "initialDelaySeconds": 5, "timeoutSeconds": 10},
                 )
             ],
             event("Unhealthy", "404"),

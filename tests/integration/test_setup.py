@@ -28,9 +28,10 @@ LEFT_OUT = {"configmaps"}  # a diagnosis reads their keys; no engine does
 READ = {"get", "list", "watch"}
 HARMLESS = {"selfsubjectreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews"}  # everybody may ask who they are
 REFUSED = (
-    "list secrets, get secrets, list configmaps, get configmaps, create pods/exec, get pods/exec, create pods/attach, create pods/portforward, get pods/proxy,"
-    " get services/proxy, get nodes/proxy, create pods, patch pods, delete pods, update deployments.apps, patch deployments.apps/scale, create pods/eviction,"
-    " create serviceaccounts/token, impersonate users, impersonate serviceaccounts, bind clusterroles.rbac.authorization.k8s.io,"
+    "list secrets, get secrets, list configmaps, get configmaps, create pods/exec, get pods/exec, create pods/attach, create pods/portforward, "
+    "get pods/proxy, get services/proxy, get nodes/proxy, create pods, patch pods, delete pods, update deployments.apps, "
+    "patch deployments.apps/scale, create pods/eviction, create serviceaccounts/token, impersonate users, impersonate serviceaccounts,"
+    " bind clusterroles.rbac.authorization.k8s.io,"
     " escalate clusterroles.rbac.authorization.k8s.io, create tokenreviews.authentication.k8s.io, create rolebindings.rbac.authorization.k8s.io,"
     " patch nodes, deletecollection pods, list roles.rbac.authorization.k8s.io, approve certificatesigningrequests.certificates.k8s.io, * *.*"
 ).split(", ")

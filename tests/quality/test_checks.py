@@ -49,7 +49,7 @@ def test_types_of_the_collection() -> None:
 
 
 def test_types_of_the_tools() -> None:
-    run(sys.executable, "-m", "mypy", "tests/cluster", "tests/person.py", "tests/demo.py", "tests/scripted_llm.py", "tests/bench", cwd=ROOT)
+    run(sys.executable, "-m", "mypy", "tests/cluster", "tests/person.py", "tests/demo.py", "tests/scripted_llm.py", "tests/bench", "tests/corpus", "tests/small_model.py", cwd=ROOT)
 
 
 def test_sanity() -> None:

@@ -157,14 +157,34 @@ def _before(one: dict[str, str]) -> str:
 def _finding(finding: dict[str, Any]) -> str:
     return (
         f"- **{finding['code']}** ({finding['severity']}) {_plain(named(finding['object']))}: {_plain(finding['root_cause'])}\n"
-        f"  - Suggested fix: {_plain(finding['suggested_fix'])}\n  - Expected outcome: {_plain(finding['expected_outcome'])}\n"
+        + _affected(finding)
+        + f"  - Suggested fix: {_plain(finding['suggested_fix'])}\n  - Expected outcome: {_plain(finding['expected_outcome'])}\n"
         f"  - Evidence: {', '.join(finding['evidence'])}; runbook: {finding['runbook']}"
     )
+
+
+def _affected(finding: dict[str, Any]) -> str:
+    """What else fails because of it, and since when; nothing for records from before these were noted."""
+    others = ", ".join(_plain(named(one)) for one in finding.get("affects") or [])
+    since = f"  - Since: {finding['since']}\n" if finding.get("since") else ""
+    return since + (f"  - Fails because of this as well: {others}\n" if others else "")
 
 
 def _fact(fact: dict[str, str]) -> str:
     when = f" at {fact['time']}" if fact["time"] else ""
     return f"- **{fact['id']}** {_plain(fact['source'])}{when}\n\n{_code(fact['excerpt'], indent='  ')}\n"
+
+
+def _extra(one: dict[str, Any]) -> str:
+    """A finding that only an engine has made, with what it cites."""
+    return f"{one['title']} ({named(one['object'])}, {', '.join(one['evidence'])}): {one['root_cause']}"
+
+
+def _spent(opinion: dict[str, Any]) -> str:
+    """What an opinion cost, where the endpoint told."""
+    tokens, cost = opinion.get("tokens"), opinion.get("cost")
+    used = f"{tokens['prompt']} tokens sent, {tokens['completion']} received" if tokens else ""
+    return ", ".join(part for part in (used, f"{cost['amount']} {cost['currency']}" if cost else "") if part)
 
 
 def _opinions(proposal: dict[str, Any]) -> str:
@@ -174,7 +194,8 @@ def _opinions(proposal: dict[str, Any]) -> str:
         verdict = {True: "agrees", False: "disagrees"}.get(opinion.get("agrees"), opinion["outcome"])
         who = f"{_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s"
         lines.append(f"- {who}: **{verdict}**: {_plain(str(said))}")
-        lines += [f"  - {_plain(remark)}" for remark in [opinion.get("note"), *opinion.get("remarks", [])] if remark]
+        lines += [f"  - also, for a person to look at: {_plain(_extra(one))}" for one in opinion.get("extra_findings") or []]
+        lines += [f"  - {_plain(remark)}" for remark in [opinion.get("note"), _spent(opinion), *opinion.get("remarks", [])] if remark]
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import D
 
 SCHEMA_VERSION = "1"
 FAILED = ("failed", "rolled_back", "rolling_back", "executing")
+_ENGINE = ("engine", "provider", "model", "outcome", "reason", "agrees", "duration_seconds", "tokens", "cost", "extra_findings")
 
 
 def result(
@@ -36,7 +37,7 @@ def result(
         "record": rows[0] if len(rows) == 1 else None,
         "records": rows,
         "engines": [
-            {key: opinion.get(key) for key in ("engine", "provider", "model", "outcome", "reason", "agrees", "duration_seconds")}
+            {key: opinion.get(key) for key in _ENGINE}
             for opinion in opinions
         ],
         "timings": found.get("timings", {}),

@@ -19,6 +19,7 @@ Line = tuple[str, str]
 _SEVERITY = {"critical": "red", "warning": "yellow", "info": "blue"}
 _RISK = {"critical": "red", "medium": "yellow", "low": "green"}
 _STATE = {"closed": "green", "validated": "green", "failed": "red", "rolled_back": "red", "rejected": "yellow", "expired": "yellow"}
+_MOST_AFFECTED = 8
 _LABEL = 10  # columns of the label before a wrapped text
 
 
@@ -29,7 +30,9 @@ def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: i
     for finding in document["findings"]:
         colour = _SEVERITY[finding["severity"]]
         lines += [("", ""), *_labelled(finding["severity"].upper(), f"{finding['code']}: {finding['title']}", width, colour)]
-        lines += _labelled("cause", finding["root_cause"], width) + _labelled("fix", finding["suggested_fix"], width)
+        lines += _labelled("cause", finding["root_cause"], width)
+        lines += _affected(finding.get("affects") or [], width)
+        lines += _labelled("fix", finding["suggested_fix"], width)
         for one in finding["evidence"]:
             fact = facts[one]
             when = f" at {fact['time']}" if fact["time"] else ""
@@ -37,6 +40,10 @@ def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: i
             lines += [(f"{'':{_LABEL}}| {text}", "") for text in _wrap(fact["excerpt"], width - _LABEL - 2)[:4]]
     for opinion in document.get("opinions", []):
         lines += _labelled(opinion["engine"], _opinion(opinion), width, "yellow" if opinion.get("agrees") is False else "")
+        for extra in opinion.get("extra_findings") or []:
+            lines += _labelled(
+                "also", f"{extra['title']} ({named(extra['object'])}, {', '.join(extra['evidence'])}): {extra['root_cause']}", width
+            )
     for number, one in enumerate(document.get("earlier", [])):
         lines += _labelled("" if number else "before", f"{one['id']} ({one['time'][:16].replace('T', ' ')}): {one['what']}", width)
     return [
@@ -48,6 +55,13 @@ def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: i
             else [*_labelled("no change", f"{document['no_plan_reason']}.", width, "yellow"), *_by_hand(document)]
         ),
     ]
+
+
+def _affected(others: Sequence[Mapping[str, str]], width: int) -> list[Line]:
+    """What else fails because of a finding: the first few by name; the PHR has them all."""
+    more = len(others) - _MOST_AFFECTED
+    shown = [named(one) for one in others[:_MOST_AFFECTED]] + ([f"{more} more"] if more > 0 else [])
+    return _labelled("affects", ", ".join(shown), width) if shown else []
 
 
 def _by_hand(document: Mapping[str, Any]) -> list[Line]:

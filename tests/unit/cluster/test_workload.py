@@ -124,7 +124,7 @@ def test_a_statefulset_over_the_wire(web: Web, api: Api) -> None:
 
 def test_a_workload_that_is_gone(api: Api) -> None:
     state = workload.observe(api, {"kind": "Deployment", "namespace": "shop", "name": "web"})
-    assert state == {"exists": False, "uid": "", "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
+    assert state == {"exists": False, "uid": "", "annotations": {}, "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
 
 
 SELECTORS: list[tuple[dict[str, Any], str]] = [

@@ -59,7 +59,10 @@ def test_the_result_of_one_record(store: Directory) -> None:
     assert document["schema_version"] == "1" and document["plan"] == record.plan and document["record"] == document["records"][0]
     assert document["started"] == record.events[0]["time"] and document["duration_seconds"] >= 0
     assert document["engines"] == [
-        {"engine": "kagent", "provider": None, "model": None, "outcome": "timeout", "reason": "late", "agrees": None, "duration_seconds": None}
+        {
+            **{"engine": "kagent", "provider": None, "model": None, "outcome": "timeout", "reason": "late", "agrees": None},
+            **{"duration_seconds": None, "tokens": None, "cost": None, "extra_findings": None},
+        }
     ]
     assert document["record"] == {
         "id": "0001",

@@ -185,7 +185,7 @@ def _finding(container: Container, evidence: Evidence, cause: Cause, which: str,
         evidence.add(container.source(), finished, state),
         evidence.add(f"log of pod/{pod['name']} container {container.name} ({source})", cause.time, cause.line),
     ]
-    if cause.code == "PortInUse" and "port" not in cause.subjects and (port := _shared_port(container)):
+    if "its port" in cause.says and "port" not in cause.subjects and (port := _shared_port(container)):
         cause = replace(cause, says=cause.says.replace("its port", f"port {port}"), subjects={**cause.subjects, "port": port})
     names = _names(container, cause)
     often = f" ({cause.repeated} times)" if cause.repeated > 1 and not cause.leads_to else ""

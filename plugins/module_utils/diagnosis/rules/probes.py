@@ -209,7 +209,7 @@ class _Facts(NamedTuple):
 def _facts(container: Container, kind: str, failed: list[Object]) -> _Facts:
     probe = container.spec.get(f"{kind.lower()}Probe") or {}
     asked: dict[str, Any] = next((probe[one] for one in ("httpGet", "tcpSocket", "grpc") if one in probe), {})
-    said = " ".join(event.get("message", "") for event in failed[-3:])
+    said = " ".join(dict.fromkeys(event.get("message", "") for event in failed))
     reason = next((one for one in _REASONS if one.pattern.search(said)), _OTHER)
     if "exec" in probe and reason.name not in ("timeout", "missing_command"):
         reason = _OTHER
