@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .settings import BUILTIN_IMAGE, NODE_ADDRESS, TEMPLATES, Paths
 
 START_SECONDS = 60.0
 ADDON_SECONDS = 120.0
+PATIENCE = 30.0  # seconds that a complaint about a running cluster must last before it is replaced
 
 
 def key() -> str:
@@ -68,13 +70,21 @@ def ready(paths: Paths) -> dict[str, object] | None:
     if record is None:
         return None
     whose = f"the built-in cluster of {record.get('owner')}, up since {record.get('started')},"
-    complaint = health.first(lambda: health.report(paths, programs(paths)))
+    complaint = _lasting(lambda: health.first(lambda: health.report(paths, programs(paths))))
     reason = replace_because(record, key(), complaint, pki.expires_soon(paths.pki))
     if reason:
         say(f"replacing {whose} because {reason}")
         return None
     say(f"using {whose} as it is: healthy, same components ({record.get('key')})")
     return record
+
+
+def _lasting(look: Callable[[], str]) -> str:
+    """What is still wrong after a while: on a busy machine a healthy cluster misses a look or two, and replacing it loses all that is in it."""
+    until = time.monotonic() + PATIENCE
+    while (complaint := look()) and time.monotonic() < until:
+        time.sleep(2)
+    return complaint
 
 
 def up(paths: Paths) -> model.Cluster:

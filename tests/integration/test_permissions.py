@@ -98,9 +98,9 @@ def documents(stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 def test_everything_is_diagnosed_with_the_least_role(stage: Stage, documents: dict[str, dict[str, Any]]) -> None:
     found = documents["reader"]
-    assert {one["object"]["name"]: one["code"] for one in found["findings"]} == {"web": "OOMKilled", "api": "AppCrash"}
+    assert {one["object"]["name"]: one["code"] for one in found["findings"]} == {"web": "OOMKilled", "api": "EnvironmentMissing"}
     assert found["coverage"]["not_evaluated"] == []
-    assert "DATABASE_URL is required" in next(one["root_cause"] for one in found["findings"] if one["code"] == "AppCrash")
+    assert "DATABASE_URL is required" in next(one["root_cause"] for one in found["findings"] if one["code"] == "EnvironmentMissing")
 
 
 @pytest.mark.parametrize("who", ["reader", "reader with executor"])
@@ -119,7 +119,7 @@ def test_logs_that_may_not_be_read_are_not_called_empty(documents: dict[str, dic
 
 def test_one_namespace_is_enough_to_diagnose(documents: dict[str, dict[str, Any]]) -> None:
     found = documents[LOCAL]
-    assert {one["code"] for one in found["findings"]} == {"OOMKilled", "AppCrash"}
+    assert {one["code"] for one in found["findings"]} == {"OOMKilled", "EnvironmentMissing"}
     assert {"nodes", "cluster identity"} <= {one["what"] for one in found["coverage"]["not_evaluated"]}
     assert "the verb get on the namespace kube-system" in found["why_not"]["web"]
 

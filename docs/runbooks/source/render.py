@@ -18,7 +18,16 @@ from typing import Any
 
 import yaml
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import CODES, runbook
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy import memory, placing, pods, probe, references, revisions, service, table
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy import (
+    memory,
+    placing,
+    pods,
+    probe,
+    references,
+    revisions,
+    service,
+    table,
+)
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 HERE = Path(__file__).resolve().parent
@@ -68,13 +77,15 @@ PROPOSES: dict[Any, str] = {
         " LimitRange, the quota and the largest node. A request that equals the limit goes with it"
     ),
     pods.restart_pod: (
-        "delete the crashed pods so that they start at once, when the log names a Service of the cluster that has become ready since the last"
-        " crash"
+        "delete the crashed pods so that they start at once, when the log names a Service of the cluster that has become ready since the"
+        " last crash"
     ),
     pods.delete_leftovers: "delete failed pods that their controller has replaced",
     references.mark_optional: f"mark the reference to the ConfigMap `optional`, when {_THAT} did without it",
     references.correct_reference: "refer to the ConfigMap, or the key of it, that exists and is nearly called the same; never for a Secret",
-    placing.lower_request: "lower a CPU or memory request that not even an empty node could grant, to half of what the roomiest node has free",
+    placing.lower_request: (
+        "lower a CPU or memory request that not even an empty node could grant, to half of what the roomiest node has free"
+    ),
     placing.correct_node_selector: "correct a nodeSelector whose key or value is nearly that of a label that nodes have",
     probe.correct_port: "let the probe ask the only port that the container declares, or the one that its other probe asks",
     probe.correct_path: "let the probe ask the path that another probe of the container asks successfully on the same port",
@@ -118,13 +129,20 @@ def used(fields: dict[str, Any]) -> list[str]:
     names = set(re.findall(r"\$\{?([A-Z][A-Z_]*)", commands))
     if names - set(VARIABLES):
         raise ValueError(f"say in VARIABLES what {', '.join(sorted(names - set(VARIABLES)))} is")
+    if "WORKLOAD" not in names and not (fields.get("undo") or fields.get("undo_note")):
+        raise ValueError("undo or undo_note is needed, where no workload is changed that could be rolled back")
     return [name for name in VARIABLES if name in names]
 
 
 def rendered() -> dict[Path, str]:
     """{path: text} of every runbook and of the index."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), undefined=StrictUndefined, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        loader=FileSystemLoader(HERE),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
     )
     template, texts = environment.get_template("runbook.md.j2"), entries()
     found = {ROOT / runbook(code): template.render(_words(code, fields)) for code, fields in texts.items()}

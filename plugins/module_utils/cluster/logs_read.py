@@ -51,14 +51,14 @@ class Log(NamedTuple):
 
 
 def runs(status: Object) -> tuple[str, ...]:
-    """Which logs of a container to ask for, by its status. A second one after "|" only matters when the first is empty."""
+    """Which logs of a container to ask for, by its status. One after "|" only matters when nothing was read before it."""
     state, ended = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
     if "waiting" in state and ended:
-        return ("previous",)  # the kubelet would answer the same text for both
+        return ("previous", "|current")  # the kubelet would answer the same text for both, unless the run is being replaced just now
     if "terminated" in state:
         return ("current", "|previous") if status.get("restartCount") else ("current",)
     if "running" in state and ended:
-        return ("previous",) if status.get("ready") else ("previous", "current")
+        return ("previous", "|current") if status.get("ready") else ("previous", "current")
     return ("current",)
 
 
@@ -77,7 +77,7 @@ class Reader:
         notes: list[str] = []
         for run in runs(_status(wanted)):
             which = run.lstrip("|")
-            if run.startswith("|") and texts["current"]:
+            if run.startswith("|") and any(texts.values()):
                 continue
             reason = self._skipped(wanted.node)
             if reason:

@@ -16,12 +16,12 @@ from tests.unit.cluster.web import Answer, Asked, Web
 LOG = "GET /api/v1/namespaces/shop/pods/web/log"
 ENDED: dict[str, Any] = {"terminated": {"exitCode": 1}}
 RUNS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
-    ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ENDED}, ("previous",)),
+    ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ENDED}, ("previous", "|current")),
     ({"state": {"waiting": {}}, "lastState": {}}, ("current",)),
     ({"state": ENDED, "restartCount": 0}, ("current",)),
     ({"state": ENDED, "restartCount": 1}, ("current", "|previous")),
     ({"state": {"running": {}}, "lastState": ENDED, "ready": False}, ("previous", "current")),
-    ({"state": {"running": {}}, "lastState": ENDED, "ready": True}, ("previous",)),
+    ({"state": {"running": {}}, "lastState": ENDED, "ready": True}, ("previous", "|current")),
     ({"state": {"running": {}}, "ready": False}, ("current",)),
     ({}, ("current",)),
 ]
