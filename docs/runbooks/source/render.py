@@ -52,7 +52,7 @@ VARIABLES = {
     "SERVICE": ("db", "the Service that the finding names"),
     "INGRESS": ("web", "the Ingress that the finding names"),
     "AUTOSCALER": ("web", "the HorizontalPodAutoscaler that the finding names"),
-    "JOB": ("report-29402580", "the Job that failed"),
+    "JOB": ("report-29402580", "the Job that the finding names"),
     "CRONJOB": ("report", "the CronJob that the finding names"),
     "ACCOUNT": ("web", "the service account that the finding names"),
     "WEBHOOK": ("policy.example.com", "the webhook configuration that the finding names"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Every finding code: its area (the file that holds its rule) and what it says, in one line. Codes are stable.
+"""Every finding code: its area (the file of rules/ where its rule begins) and what it says, in one line. Codes are stable.
 
 The runbook of a code is docs/runbooks/troubleshoot-<code in lower case>.md, rendered from docs/runbooks/source.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Code(NamedTuple):
-    """``area``: the module of this directory with the rule; ``means``: what the code says, without the names of one case."""
+    """``area``: the module of rules/ with the rule; ``means``: what the code says, without the names of one case."""
 
     area: str
     means: str
