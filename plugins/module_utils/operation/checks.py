@@ -52,12 +52,20 @@ def standard(
 def describe(check: Mapping[str, Any]) -> str:
     """One line for the approver."""
     name = f"{check['object']['kind'].lower()}/{check['object']['name']}"
-    return {
-        "status_changed": f"the status of the failing pods of {name} changes within {span(check['within_seconds'])}",
-        "available": f"all pods of {name} are of the new revision and available within {span(check['within_seconds'])}",
-        "restarts_stable": f"then no container of {name} restarts for {span(check['hold_seconds'])}",
-        "watch": f"then {name} stays available without restarts for {span(check['hold_seconds'])} (watch)",
-    }[check["type"]]
+    within, hold = span(check["within_seconds"]), span(check["hold_seconds"])
+    what = {
+        "status_changed": f"the status of the failing pods of {name} changes within {within}",
+        "available": f"all pods of {name} are of the new revision and available within {within}",
+        "restarts_stable": f"then no container of {name} restarts for {hold}",
+        "watch": f"then {name} stays available without restarts for {hold} (watch)",
+    }
+    of_a_service = {
+        "status_changed": f"{name} leads to pods within {within}",
+        "available": f"every ready pod that {name} selects is among its ready endpoints, on ports that the pod declares, within {within}",
+        "restarts_stable": f"then it stays so, and no container of its pods restarts for {hold}",
+        "watch": f"then {name} keeps its endpoints for {hold} (watch)",
+    }
+    return (of_a_service if check["object"]["kind"] == "Service" else what)[check["type"]]
 
 
 @dataclass
