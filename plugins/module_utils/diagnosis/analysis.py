@@ -60,7 +60,7 @@ def analyse(snapshot: dict[str, Any], workload: str = "", pod: str = "") -> tupl
 
 def _judge_pod(view: View, pod: Object, evidence: Evidence) -> list[Finding]:
     """What is wrong with one pod: one cause for the pod as a whole, or one for each container."""
-    if pod.get("status", {}).get("phase") == "Succeeded" or _is_history(view, pod):
+    if view.is_well(pod) or pod.get("status", {}).get("phase") == "Succeeded" or _is_history(view, pod):
         return []
     leaving = "deletionTimestamp" in pod["metadata"]
     if not leaving and view.is_going(pod["metadata"].get("namespace", "")):

@@ -47,6 +47,7 @@ class View:
             self._events[event.get("involvedObject", {}).get("uid", "")].append(event)
         self._named: dict[str, dict[tuple[str, str], Object]] = {}
         self._inside: dict[str, dict[str, list[Object]]] = {}
+        self._told = {key.rpartition("/")[0] for key, texts in snapshot["logs"].items() if any(texts.values())}
         self._pods: dict[str, list[Object]] = defaultdict(list)
         self._pod: dict[str, Object] = {}
         self._labelled: dict[tuple[str, str, str], dict[str, Object]] = defaultdict(dict)  # (namespace, key, value) -> {uid: pod}
@@ -122,6 +123,19 @@ class View:
     def pod(self, uid: str) -> Object | None:
         """The pod of this uid."""
         return self._pod.get(uid)
+
+    def is_well(self, pod: Object) -> bool:
+        """Whether nothing about a pod gives a rule anything to look at: it serves, has never restarted, and its log was not read."""
+        metadata, status = pod["metadata"], pod.get("status", {})
+        if "deletionTimestamp" in metadata or f"{metadata.get('namespace', '')}/{metadata['name']}" in self._told or not is_ready(pod):
+            return False
+        statuses = status.get("containerStatuses") or ()
+        return (
+            status.get("phase") == "Running"
+            and bool(statuses)
+            and all(one.get("ready") and not one.get("restartCount") and "running" in one.get("state", {}) for one in statuses)
+            and not any(one.get("restartCount") for one in status.get("initContainerStatuses") or ())
+        )
 
     def object(self, reference: Mapping[str, str]) -> Object | None:
         """The whole object that {kind, namespace, name} refers to, where the snapshot holds it."""
