@@ -40,7 +40,7 @@ CASES = [
     Case("pod that is gone", {"pod": "web-588d4b74bb-gone1"}, ("There is no pod web-588d4b74bb-gone1", "Its pods now: web-", "option pod")),
     Case("workload misspelt", {"workload": "deployment/wbe"}, ("There is no workload deployment/wbe", "deployment/web", "option workload")),
     Case("workload without kind", {"workload": "web"}, ("workload is 'web'", "kind/name", "deployment/web")),
-    Case("workload of an unknown kind", {"workload": "cronjob/web"}, ("workload is 'cronjob/web'", "kind/name")),
+    Case("workload of an unknown kind", {"workload": "service/web"}, ("workload is 'service/web'", "kind/name")),
     Case("workload without namespace", {"namespace": None, "workload": "deployment/web"}, ("namespace", "workload")),
     Case("pod and workload", {"workload": "deployment/web", "pod": "web-1"}, ("workload", "pod", "mutually exclusive")),
     # --- the connection

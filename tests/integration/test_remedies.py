@@ -199,7 +199,7 @@ CASES = {
         Broken(
             "restore_command",
             lambda c: [web(c, command=["/no/such/command"], env=[{"name": "DB_PASSWORD", "value": "hunter2-new-9f3c"}])],
-            lambda kubectl: waits("RunContainerError", "StartError", "CrashLoopBackOff")(kubectl),
+            waits("RunContainerError", "StartError", "CrashLoopBackOff"),
             good=lambda c: [web(c, env=[{"name": "DB_PASSWORD", "value": "hunter2-old-8e1d"}])],
         ),
         Broken(
@@ -230,7 +230,7 @@ CASES = {
 STATEFUL = Broken(
     "undo_rollout",
     lambda c: [statefulset(c, "localhost/busybox:nosuch")],
-    lambda kubectl: waits("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull")(kubectl),
+    waits("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"),
     target="statefulset/db",
     good=lambda c: [statefulset(c, c.image)],
 )

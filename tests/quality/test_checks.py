@@ -49,7 +49,8 @@ def test_types_of_the_collection() -> None:
 
 
 def test_types_of_the_tools() -> None:
-    run(sys.executable, "-m", "mypy", "tests/cluster", "tests/person.py", "tests/demo.py", "tests/scripted_llm.py", "tests/bench", "tests/corpus", "tests/small_model.py", cwd=ROOT)
+    tools = ("cluster", "corpus", "bench", "person.py", "demo.py", "scripted_llm.py", "small_model.py")
+    run(sys.executable, "-m", "mypy", *(f"tests/{one}" for one in tools), cwd=ROOT)
 
 
 def test_sanity() -> None:

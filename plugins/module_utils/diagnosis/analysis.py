@@ -212,9 +212,10 @@ def _rank(finding: Finding) -> tuple[Any, ...]:
 def _target(view: View, workload: str, pod: str) -> Object | None:
     """The object that a diagnosis is limited to. Raises NotFound or BadInput."""
     if pod:
-        found = next((one for one in view.objects["pods"] if one["metadata"]["name"] == pod), None)
+        asked = [one for one in view.objects["pods"] if view.is_asked(one)]
+        found = next((one for one in asked if one["metadata"]["name"] == pod), None)
         if found is None:
-            names = ", ".join(sorted(one["metadata"]["name"] for one in view.objects["pods"])[:8])
+            names = ", ".join(sorted(one["metadata"]["name"] for one in asked)[:8])
             raise NotFound(
                 f"There is no pod {pod} in the namespace; it may have been replaced meanwhile.",
                 f"Its pods now: {names or 'none'}. Check the option pod, or name the workload instead.",

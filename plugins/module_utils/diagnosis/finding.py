@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import runbook
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 
+if TYPE_CHECKING:
+    from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View
+
+# a rule about one object of a snapshot: (view, object, evidence) -> what is wrong with it
+ObjectRule = Callable[["View", "Object", "Evidence"], "Finding | None"]
 SEVERITIES = ("info", "warning", "critical")
 
 

@@ -191,7 +191,8 @@ def _question(number: int, proposal: Proposal) -> dict[str, Any]:
 
 def _plan(view: View, finding: Finding, remedy: Remedy, options: Mapping[str, Any], executor: Api | None) -> tuple[plans.Plan | None, str]:
     subject = remedy.subject or view.object(finding.object)
-    assert subject is not None, finding.object
+    if subject is None:
+        return None, "the object that the change is about was not read"
     if not view.snapshot["cluster"]["uid"]:
         return (
             None,
@@ -202,7 +203,8 @@ def _plan(view: View, finding: Finding, remedy: Remedy, options: Mapping[str, An
     prepared = []
     for change in remedy.changes:
         live = view.pod(change["object"]["uid"]) if change["object"]["kind"] == "Pod" else subject
-        assert live is not None, change["object"]
+        if live is None:
+            return None, f"{change['object']['name']} was not read"
         try:
             change, missing = changes.prepare(executor, change, live) if executor else (change, "")
         except ApiError as error:

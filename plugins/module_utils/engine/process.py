@@ -43,7 +43,7 @@ class Ended:
 
 def run(command: Sequence[str], **how: Any) -> Ended:
     """Run a program and wait for its end; the arguments are those of ``steps``."""
-    return finish(steps(command, **how))
+    return finish(steps(command, **how))  # pylint: disable=missing-kwoa
 
 
 def finish(work: Steps[Value]) -> Value:

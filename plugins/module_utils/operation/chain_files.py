@@ -49,7 +49,7 @@ def folder(path: str) -> Iterator[int]:
                 "Give the directory that it points at with records_dir, or replace the link by it.",
             ) from error
         raise StoreFailed(
-            f"records_dir {path} cannot be read: {error.strerror}.", "Give a directory that you may read with records_dir."
+            f"records_dir {path} cannot be read: {error.strerror}.", "Choose one that you may read: -e records_dir=DIR."
         ) from error
     try:
         mode = os.fstat(descriptor).st_mode

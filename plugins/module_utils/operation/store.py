@@ -208,7 +208,7 @@ class Directory:
             return []
         except OSError as error:
             raise StoreFailed(
-                f"records_dir {self.path} cannot be read: {error.strerror}.", "Give a directory that you may read with records_dir."
+                f"records_dir {self.path} cannot be read: {error.strerror}.", "Choose one that you may read: -e records_dir=DIR."
             ) from error
 
     def _identifiers(self, names: list[str]) -> list[str]:

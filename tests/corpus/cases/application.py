@@ -65,7 +65,8 @@ DOTNET_FILE = """Unhandled exception. System.IO.FileNotFoundException: Could not
    at Program.<Main>$(String[] args) in /src/Program.cs:line 9"""
 JSON_ENV = """{"level":"info","ts":"2026-11-21T10:00:00Z","msg":"starting","version":"4.0.1"}
 {"level":"fatal","ts":"2026-11-21T10:00:01Z","msg":"required environment variable STRIPE_API_URL is not set","caller":"config/env.go:44"}"""
-RUBY_LOGIN = """connection.rb:711:in `connect': connection to server at "10.96.14.2", port 5432 failed: FATAL:  password authentication failed for user "shop" (PG::ConnectionBad)
+RUBY_LOGIN = """connection.rb:711:in `connect': connection to server at "10.96.14.2", port 5432 failed: FATAL:  \
+password authentication failed for user "shop" (PG::ConnectionBad)
 \tfrom /app/config/boot.rb:4:in `<main>'"""
 FORBIDDEN = (
     'E1121 10:00:00.000000       1 reflector.go:166] "Unhandled Error" err="k8s.io/client-go/informers/factory.go:160: Failed to watch'

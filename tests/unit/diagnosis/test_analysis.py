@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import CODES
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import SEVERITIES
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 
@@ -226,7 +225,6 @@ def test_every_finding_is_complete() -> None:
         }
         assert all(document[key] for key in ("code", "severity", "title", "root_cause", "suggested_fix", "expected_outcome", "evidence", "runbook"))
         assert document["runbook"].startswith("docs/runbooks/troubleshoot-")
-
 
 
 def named(items: list[Object]) -> list[str]:

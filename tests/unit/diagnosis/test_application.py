@@ -130,6 +130,57 @@ def test_suffering() -> None:
     assert "cannot reach db:5432 (connection refused), again and again, while it runs" in finding.root_cause and "(4 times)" in finding.root_cause
 
 
+def asking(command: str, log: str) -> Finding | None:
+    one = pod(running(), specs=[spec(command=["sh", "-c", command])])
+    return judged(one, {"web-1": {"current": log, "previous": ""}})[1]
+
+
+def test_a_loop_that_asks_what_is_not_there() -> None:
+    log = at(20, *["Segmentation fault", "ERROR cannot fetch prices"] * 4)
+    finding = asking("while true; do wget http://api.shop:8080/; done", log)
+    assert finding is None or "api.shop:8080" in finding.root_cause
+    found = asking("while true; do wget http://api:8080/; done", log)
+    assert found is not None and found.code == "DependencyUnreachable" and "cannot reach api:8080" in found.root_cause
+    assert asking("while true; do wget http://api:8080/; done", at(20, *["ERROR cannot parse record 12"] * 4)) is None
+    assert asking("while true; do wget http://www.example.com/; done", log) is None  # outside: nothing is known of it
+    assert asking("while true; do wget http://api:8080/; done", at(20, *["ERROR cannot fetch prices", "reconnected"] * 4)) is None
+
+
+MOUNTS = [
+    ({"configMap": {"name": "conf"}}, {"mountPath": "/etc/app"}, "/etc/app is the volume v (ConfigMap conf)"),
+    ({"secret": {"secretName": "keys"}}, {"mountPath": "/etc/app"}, "/etc/app is the volume v (Secret keys)"),
+    ({"hostPath": {"path": "/srv/a"}}, {"mountPath": "/etc/app"}, "/etc/app is the volume v (hostPath /srv/a)"),
+    ({"persistentVolumeClaim": {"claimName": "data"}}, {"mountPath": "/etc"}, "/etc is the volume v (claim data)"),
+    ({"configMap": {"name": "conf"}}, {"mountPath": "/etc/app/a.yaml", "subPath": "a.yml"}, "subPath a.yml from ConfigMap conf"),
+]
+
+
+@pytest.mark.parametrize("source, mount, says", MOUNTS)
+def test_what_is_mounted_there(source: Object, mount: Object, says: str) -> None:
+    one = pod(looping(ended(1)), specs=[spec(volumeMounts=[{"name": "v", **mount}])])
+    one["spec"]["volumes"] = [{"name": "v", **source}]
+    finding = judged(one, "open /etc/app/a.yaml: no such file or directory")[0]
+    assert finding is not None and finding.code == "FileMissing" and says in finding.root_cause
+
+
+def test_a_port_that_only_root_may_bind() -> None:
+    finding = judged(pod(looping(ended(1))), "Error: listen EACCES: permission denied 0.0.0.0:443")[0]
+    assert finding is not None and finding.title.endswith("may not use port 443") and "above 1023" in finding.suggested_fix
+
+
+SETS = [
+    ({"name": "DATABSE_URL", "value": "x"}, "has DATABSE_URL, which may be meant"),
+    ({"name": "DATABASE_URL", "value": ""}, "an empty value"),
+    ({"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "db", "key": "url"}}}, "from key url of Secret db"),
+]
+
+
+@pytest.mark.parametrize("variable, says", SETS)
+def test_where_a_variable_comes_from(variable: Object, says: str) -> None:
+    finding = judged(pod(looping(ended(1)), specs=[spec(env=[variable])]), "Error: DATABASE_URL is required")[0]
+    assert finding is not None and finding.code == "EnvironmentMissing" and says in finding.root_cause
+
+
 def test_suffering_since_a_reload() -> None:
     lines = ["INFO serving", "INFO configuration reloaded: db.host=db", *[REFUSED] * 5]
     finding = judged(pod(running()), {"web-1": {"current": at(5, *lines), "previous": ""}})[1]

@@ -101,7 +101,7 @@ ANSWERS: list[tuple[str, list[Object], str, list[str]]] = [
         "limit range, ratio",
         refused(FORBIDDEN + "cpu max limit to request ratio per Container is 2, but provided ratio is 10.000000"),
         "LimitRangeViolated",
-        ["ratio cpu per Container is 2, but the ratio 10."],
+        ["maximum limit/request ratio cpu per Container is 2, but the limit/request ratio 10."],
     ),
     (
         "limit range of pods",

@@ -394,3 +394,11 @@ def test_healthy() -> None:
     placed = pending("0/1 nodes are available: 1 Insufficient cpu.")
     placed["spec"]["nodeName"] = "node-1"
     assert judge(placed, pod(running()), machine(), plain("Node", "bare", status={}), machine("m", taints=[CONTROL_PLANE])) == []
+
+
+def test_what_kind_of_machine_a_node_is_cannot_be_labelled() -> None:
+    amd = machine("node-1")
+    amd["metadata"]["labels"] |= {"kubernetes.io/arch": "amd64"}
+    found = cause(waits("1 node(s) didn't match Pod's node affinity/selector", nodeSelector={"kubernetes.io/arch": "arm64"}), amd)
+    assert found.code == "NodeSelectorMismatch" and not found.details["corrections"]
+    assert found.suggested_fix.endswith("or add a node that has kubernetes.io/arch=arm64.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.probes import target
 
 from tests.unit.diagnosis.objects import Object, codes, ended, event, excerpts, findings, looping, only, pod, running, snapshot, spec
@@ -101,6 +102,38 @@ def test_readiness_in_full() -> None:
         " (HTTP probe failed with statuscode: 503). The pod gets no traffic. The container declares port 9090, the probe asks port 8080."
     )
     assert "ready: false, restartCount 0" in excerpts(taken)
+
+
+def unready(probe: dict[str, Any], said: str, log: str = "", **more: Any) -> tuple[Finding, Object]:
+    one = pod(running(ready=False, since=600), specs=[spec(readinessProbe={**probe}, **more)])
+    logs = {"web-1": {"current": log, "previous": ""}}
+    return only(snapshot(one, event(one, "Unhealthy", f"Readiness probe failed: {said}", 20), logs=logs)), one
+
+
+REFUSED = "dial tcp 10.0.0.1:8080: connect: connection refused"
+TCP = {"tcpSocket": {"port": 8080}}
+CURL = {"exec": {"command": ["sh", "-c", "nc -w 2 catalog 8080"]}}
+TELLS = [
+    ("loopback in the log", TCP, REFUSED, "listening on 127.0.0.1:8080", {}, "on 127.0.0.1:8080 only"),
+    ("loopback in the command", TCP, REFUSED, "", {"command": ["httpd", "-f", "-p", "127.0.0.1:8080"]}, "on 127.0.0.1:8080 only"),
+    ("another port", TCP, REFUSED, "server listening on :9090", {}, "it listens on port 9090"),
+    ("another service", CURL, "", "", {}, "catalog:8080"),
+    ("words of the runtime", CURL, 'rpc error: code = Unknown desc = OCI: exec: "sh": no such file', "", {}, '(exec: "sh": no such file)'),
+    ("scheme", {"httpGet": {"port": 1, "scheme": "HTTPS"}}, "server gave HTTP response to HTTPS client", "", {}, "HTTPS GET :1/"),
+    ("a request that is not accepted", {"httpGet": {"port": 1}}, "HTTP probe failed with statuscode: 400", "", {}, "it answers 400"),
+    ("no gRPC", {"grpc": {"port": 9}}, 'timeout: failed to connect service "10.0.0.1:9" within 1s', "", {}, "nothing on port 9 answers gRPC"),
+]
+
+
+@pytest.mark.parametrize("what, probe, said, log, more, tells", TELLS, ids=[row[0] for row in TELLS])
+def test_what_is_known_beyond_the_event(what: str, probe: Object, said: str, log: str, more: dict[str, Any], tells: str) -> None:
+    assert tells in unready(probe, said, log, **more)[0].root_cause
+
+
+def test_the_usage_of_a_command_is_no_timeout() -> None:
+    said = "nc: invalid option -- 'z'\n\nUsage: nc [-w SEC]\n\t-w SEC\tTimeout"
+    finding, _one = unready({"exec": {"command": ["nc", "-z", "cache", "6379"]}}, said)
+    assert finding.details["reason"] == "command" and "host" not in finding.details and "Timeout" not in finding.root_cause
 
 
 def test_a_crash_long_ago_does_not_hide_the_readiness_probe() -> None:

@@ -118,6 +118,7 @@ def test_controllers_that_are_well(items: list[Object]) -> None:
 def test_a_governing_service_that_is_missing_and_needed(user: Object) -> None:
     items = app("db", kind="StatefulSet", serviceName="db-headless")
     (one,) = found(*items, *app("api", specs=[user]), service("db-hl", {"app": "db"}, clusterIP="None"))
+    assert "which deployment/api asks for" in one.root_cause
     assert one.code == "ServiceNameMissing" and one.severity == "warning"
     for word in ("serviceName db-headless", "deployment/api", "The headless Service db-hl selects its pods"):
         assert word in one.root_cause
@@ -145,3 +146,10 @@ def test_a_statefulset_that_waits_for_a_pod_of_an_earlier_revision() -> None:
 def test_pods_that_are_of_the_template_or_kept_on_purpose(spec: dict[str, Any]) -> None:
     one, _items = stateful("db-1" if spec else "db-2", **spec)
     assert one.code == "ImageNotFound"
+
+
+def test_a_governing_service_whose_name_is_a_typo() -> None:
+    items = app("db", kind="StatefulSet", serviceName="db-headles")
+    (one,) = found(*items, service("db-headless", {"app": "db"}, clusterIP="None"))
+    assert one.code == "ServiceNameMissing" and one.details["meant"] == "db-headless" and "asks for" not in one.root_cause
+    assert not found(*items, service("postgres", {"app": "db"}, clusterIP="None"))

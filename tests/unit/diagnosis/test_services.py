@@ -251,3 +251,36 @@ def started(items: list[Object]) -> list[Object]:
 
 def test_policies_are_not_findings_of_their_own() -> None:
     assert not found(policy(), service(), *app())
+
+
+def test_a_selector_that_takes_in_the_pods_of_another_application() -> None:
+    web = app("web", {"app": "web", "tier": "front"}, specs=serving("exec web", ports=[{"containerPort": 8080}]))
+    worker = app("worker", {"app": "worker", "tier": "front"}, specs=serving("exec worker", ports=[{"containerPort": 9100}]))
+    (finding,) = found(service("web", {"tier": "front"}), *web, *worker)
+    assert finding.code == "TargetPortMismatch" and finding.severity == "warning" and not finding.details["fix"]
+    assert "deployment/worker" in finding.root_cause and "9100" in finding.root_cause and "app=web,tier=front" in finding.suggested_fix
+    canary = app("web-canary", {"app": "canary", "tier": "front"}, specs=serving("exec web", ports=[{"containerPort": 8080}]))
+    assert not found(service("web", {"tier": "front"}), *web, *canary)
+    assert not found(service("web", {"tier": "front"}), *web, *app("silent", {"tier": "front"}, specs=serving("sleep 9999")))
+
+
+def test_metrics_are_not_sent_to_the_port_of_the_application() -> None:
+    (finding,) = found(service("web-metrics", {"app": "web"}, ports=((9090, 9090, "metrics"),)), *app("web", specs=serving(BUSYBOX)))
+    assert finding.code == "TargetPortMismatch" and finding.details["fix"] is None
+    assert finding.suggested_fix.startswith("Have the application serve 9090")
+
+
+def test_a_port_that_is_declared_for_another_protocol() -> None:
+    pods = app("web", specs=serving("exec web", ports=[{"containerPort": 8080, "name": "web", "protocol": "UDP"}]))
+    (finding,) = found(service("web", ports=((80, "web"),)), *pods)
+    assert "for UDP, and the Service says TCP" in finding.root_cause and finding.suggested_fix.startswith("Declare the port web for TCP")
+
+
+def test_a_port_declared_beside_the_one_that_the_command_names() -> None:
+    both = [{"containerPort": 8080, "name": "http"}, {"containerPort": 9102, "name": "extra"}]
+    assert not found(service("web-extra", {"app": "web"}, ports=((9102, 9102),)), *app("web", specs=serving(BUSYBOX, ports=both)))
+    assert not found(
+        service("web-metrics", {"app": "web"}, ports=((9102, 9102),)),
+        *app("web", specs=serving(BUSYBOX, ports=[{"containerPort": 9102, "name": "metrics"}])),
+    )
+    assert found(service("web", ports=((80, 80),)), *app("web", specs=serving(BUSYBOX, ports=[{"containerPort": 80}])))

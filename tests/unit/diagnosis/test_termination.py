@@ -160,6 +160,56 @@ def test_a_command_that_the_shell_cannot_run(code: int, line: str, missing: str)
     assert ("It looked for" in finding.root_cause) == bool(missing) and missing in finding.title
 
 
+UNSTARTED = [
+    ("/s/run.sh", "no such file or directory", "CRLF"),
+    ("/s/run.sh", "permission denied", "x bit"),
+    ("/s/run.sh", "exec format error", "#!/bin/sh"),
+]
+
+
+@pytest.mark.parametrize("command, why, says", UNSTARTED)
+def test_a_script_that_the_kernel_cannot_start(command: str, why: str, says: str) -> None:
+    finding = only(snapshot(pod(looping(ended(1))), logs={"web-1": f"exec {command}: {why}\n"}))
+    assert finding.code == "CommandNotFound" and command in finding.title and says in finding.root_cause
+
+
+def test_where_a_script_comes_from() -> None:
+    one = pod(looping(ended(1)), specs=[spec(command=["/s/run.sh"], volumeMounts=[{"name": "v", "mountPath": "/s"}])])
+    one["spec"]["volumes"] = [{"name": "v", "configMap": {"name": "boot"}}]
+    finding = only(snapshot(one, logs={"web-1": "exec /s/run.sh: no such file or directory\n"}))
+    assert "/s is the volume v (ConfigMap boot)" in finding.root_cause
+
+
+def test_a_program_for_another_processor_is_no_script() -> None:
+    assert only(snapshot(pod(looping(ended(255))), logs={"web-1": "exec /app/server: exec format error\n"})).code == "ImageWrongArchitecture"
+
+
+MEANINGS = [
+    ("OSError: [Errno 24] Too many open files: '/var/lib/app/index.db'", "file descriptors"),
+    ("FATAL license expired on 2026-10-31", "license has expired"),
+    ('sh: syntax error: unexpected "done" (expecting "fi")', "The shell cannot parse"),
+    ("ModuleNotFoundError: No module named 'flask_cors'", "lacks a library"),
+    ("FATAL:  database files are incompatible\nDETAIL:  initialized by version 14", "DETAIL:  initialized by version 14"),
+    ("FATAL:  sorry, too many clients already", "no connection left"),
+]
+
+
+@pytest.mark.parametrize("line, means", MEANINGS)
+def test_what_a_line_means(line: str, means: str) -> None:
+    finding = only(snapshot(pod(looping(ended(1))), logs={"web-1": line}))
+    assert finding.code == "AppCrash" and line.splitlines()[0] in finding.root_cause and means in finding.root_cause
+
+
+def test_a_process_that_ends_by_itself_is_shown_with_its_last_words() -> None:
+    one = pod(looping(ended(0)), specs=[spec(command=["server", "--help"])])
+    finding = only(snapshot(one, logs={"web-1": "usage: server --listen ADDR\n"}))
+    assert finding.code == "MainProcessEnds" and "server --help" in finding.root_cause and "usage: server" in finding.root_cause
+
+
+def test_nobody_told_it_to_end() -> None:
+    assert "The kubelet did not tell it to end" in only(snapshot(pod(looping(ended(143))), logs={"web-1": "bye"})).root_cause
+
+
 CRASHES: list[tuple[str, int, str, str]] = [
     (
         "python",

@@ -182,6 +182,9 @@ def test_what_several_workloads_miss_is_one_problem() -> None:
         ("ConfigKeyMissing", {"kind": "Secret", "name": "keys", "key": "token"}),
         ("ServiceAccountMissing", {"account": "robot"}),
         ("ClaimMissing", {"claim": "data"}),
+        ("StorageClassMissing", {"claim": "data", "class": "gold"}),
+        ("QuotaExceeded", {"quota": "small"}),
+        ("WebhookUnavailable", {"webhook": "guard.example.com"}),
     ],
 )
 def test_the_same_missing_object_is_one_finding(code: str, details: Any) -> None:
@@ -287,3 +290,49 @@ def test_a_name_that_a_policy_keeps_from_being_resolved() -> None:
     lost = symptom("api", "db", "NameNotResolved", "getaddrinfo EAI_AGAIN db", pods=items[2:3])
     (one,) = fold(seen(*items), [lost])
     assert one.code == "NetworkPolicyBlocks" and "the cluster's DNS" in one.root_cause
+
+
+def test_a_silent_crash_whose_command_asks_what_a_policy_forbids() -> None:
+    asking = app("api", ready=False, specs=[make.spec(command=["sh", "-c", "wget -q -O- http://db:5432/ || exit 1"])])
+    crash = finding("AppCrash", "api", pods=asking[2:], line="Segmentation fault")
+    (one,) = fold(seen(backend(), *database(), *asking, policy()), [crash])
+    assert one.code == "NetworkPolicyBlocks" and "NetworkPolicy deny" in one.root_cause
+
+
+def test_an_external_name_that_is_not_resolved() -> None:
+    items = [*app("api", ready=False), service("db", {}, type="ExternalName", externalName="db.prod.example")]
+    (one,) = fold(seen(*items), [symptom("api", "db", "NameNotResolved", "no such host", pods=items[2:3])])
+    assert "stands for db.prod.example" in one.root_cause and "externalName (db.prod.example) of Service db" in one.suggested_fix
+
+
+def test_the_names_of_pods_belong_to_their_governing_service() -> None:
+    missing = finding("ServiceNameMissing", "db", "StatefulSet", service_name="db-headless")
+    missing.severity = "warning"
+    lost = finding("NameNotResolved", "db", "StatefulSet", line="cannot resolve peer db-0.db-headless.shop.svc.cluster.local: NXDOMAIN", host="peer")
+    other = symptom("api", "cache", "NameNotResolved", "no such host")
+    root, left = fold(seen(backend()), [missing, lost, other])
+    assert root.code == "ServiceNameMissing" and root.severity == "critical" and not root.affects
+    assert left.object["name"] == "api"
+
+
+def test_a_webhook_and_its_service_are_one_problem() -> None:
+    hook = finding("WebhookUnavailable", "web", webhook="guard.example.com", service=["shop", "guard"])
+    (one,) = fold(seen(), [hook, finding("ServiceWithoutBackend", "guard", "Service")])
+    assert one.code == "WebhookUnavailable" and [other["name"] for other in one.affects] == ["guard"]
+    hook = finding("WebhookUnavailable", "web", webhook="guard.example.com", service=["shop", "guard"])
+    (one,) = fold(seen(), [hook, finding("SelectorMismatch", "guard", "Service")])
+    assert one.code == "SelectorMismatch" and [other["name"] for other in one.affects] == ["web"]
+
+
+def test_requests_that_no_quota_could_grant_stay_apart() -> None:
+    alone: Any = {"quota": "small", "alone": ["limits.memory"]}
+    assert len(fold(seen(), [finding("QuotaExceeded", "web", **alone), finding("QuotaExceeded", "api", **alone)])) == 2
+
+
+def test_an_address_that_nobody_has_any_more() -> None:
+    down = behind(seen(backend(), *database(ready=False)), "10.96.3.4", 5432, "shop")
+    assert down and down.state == "not-ready" and down.name == "db"
+    assert behind(seen(backend(), *database()), "10.96.3.4", 5432, "shop") is None
+    assert behind(seen(backend(), *database(ready=False)), "10.96.3.4", 6379, "shop") is None
+    assert behind(seen(backend(), *database(ready=False)), "8.8.8.8", 5432, "shop") is None
+    assert behind(seen(backend(), service("old", {"app": "db"}, ports=((5432, 5432),)), *database(ready=False)), "10.9.9.9", 5432, "shop") is None

@@ -45,7 +45,9 @@ class Server(Api):
         document = self.objects[path]["metadata"]
         document.update({"resourceVersion": str(int(document["resourceVersion"]) + 1), **metadata})
 
-    def _send(self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, accept: str, timeout: float, *, again: bool = False) -> bytes:
+    def _send(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str, accept: str, timeout: float, *, again: bool = False
+    ) -> bytes:
         dry = (query or {}).get("dryRun") == "All" or (isinstance(body, dict) and body.get("dryRun") == ["All"])
         for fault in list(self.faults):
             fault(f"{method}{' dry' if dry else ''}", path)

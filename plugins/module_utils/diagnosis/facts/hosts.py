@@ -17,6 +17,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import p
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import Backing, backing, named, nearby, written
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View, is_ready
 
+_DOWN = ("not-ready", "no-pods", "mismatch", "scaled-to-zero")  # states in which nobody answers for a Service
+
 
 class Upstream(NamedTuple):
     """``state``: missing | no-such-port | target-port | not-headless | mismatch | not-ready | no-pods | scaled-to-zero | none | external |
@@ -38,7 +40,7 @@ def behind(view: View, host: str, port: int, namespace: str) -> Upstream | None:
     if not host or host == "localhost" or not view.was_read("services"):
         return None
     if is_address(host):
-        return _by_address(view, host, port)
+        return _by_address(view, host, port) or _by_port(view, host, port, namespace)
     meant = _meant(view, host, namespace)
     if meant is None:
         return None
@@ -217,6 +219,15 @@ def _by_address(view: View, address: str, port: int) -> Upstream | None:
                 "serving" if ready else "not-ready", name, pod["metadata"]["namespace"], sentence, None, (view.workload(pod),), (pod,)
             )
     return None
+
+
+def _by_port(view: View, address: str, port: int, namespace: str) -> Upstream | None:
+    """The one Service of the namespace with this port, where nobody serves it now: a pod or Service that is gone may have had the address."""
+    serving = [one for one in view.inside("services", namespace) if port in [given["port"] for given in one["spec"].get("ports") or []]]
+    if len(serving) != 1 or not ipaddress.ip_address(address).is_private:
+        return None
+    found = _of_service(view, serving[0], port)
+    return found if found.state in _DOWN else None
 
 
 def _has_endpoints(view: View, service: Object) -> bool:

@@ -56,6 +56,27 @@ def missed(view: View, port: Object, pods: list[Object]) -> Missed | None:
     return verdicts[0] if verdicts and all(verdicts) else None
 
 
+def part_missed(view: View, port: Object, pods: list[Object]) -> tuple[Object, Missed] | None:
+    """(a pod, why) of the workload among several behind a Service that does not serve its port, where another one surely does."""
+    of_workload = {view.workload(pod)["metadata"]["uid"]: pod for pod in pods}
+    missing = [(pod, why) for pod in of_workload.values() if (why := _missed(view, port, pod))]
+    if len(missing) != 1 or not any(_serves(view, port, pod) for pod in of_workload.values()):
+        return None
+    return missing[0]
+
+
+def _serves(view: View, port: Object, pod: Object) -> bool:
+    wanted, has = target(port), declared(pod, port.get("protocol", "TCP"))
+    if isinstance(wanted, str) and not wanted.isdigit():
+        return wanted in has.values()
+    return int(wanted) in has or int(wanted) in listens(view, pod) or int(wanted) in _probed(pod)
+
+
+def is_aside(name: str) -> bool:
+    """Whether a port or Service is, by its name, for something else than what the application is for: metrics, health, administration."""
+    return bool(_ASIDE.search(name))
+
+
 def target(port: Object) -> Any:
     """The target port as it stands; the Service's own port where none does."""
     return port.get("targetPort") or port["port"]
@@ -96,8 +117,8 @@ def _missed(view: View, port: Object, pod: Object) -> Missed | None:
         return None
     proven = listens(view, pod)
     alone = len(pod_containers(pod)) == 1
-    if number in proven:
-        return None
+    if number in proven or (number in has and (proven <= has.keys() or _ASIDE.search(has[number]))):
+        return None  # one more port, declared beside the one that the command speaks of
     if proven and (alone or number not in has and _all_declare(pod)):
         fix = next(iter(proven)) if len(proven) == 1 else None
         return Missed(sorted(proven), fix, f"{_words(proven)} what its command, environment or log says that it listens on")

@@ -50,6 +50,10 @@ _CHANGED = re.compile(
 _STAMP = re.compile(r"^\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?\]?:? *")
 _MOST = 100  # errors of one log that are looked at: the oldest fifth, and the newest
 _CONNECTING = re.compile(r"^Connecting to (?P<host>[\w.-]+):(?P<port>\d+) \((?P<ip>[\d.]+):\d+\)")
+_LIBRARY = re.compile(r"\blib[\w+-]+\.so[\w.]*(?=: cannot open)|(?<=shared library )lib[\w.+-]+")
+_GOES_TO = re.compile(
+    r"(?i)\b(?:connecting|connect|dialing|logging in|login|opening (?:a )?connection|reaching|contacting|using|calling)\b"
+)
 _SERVER_SIDE = re.compile(
     r"TLS handshake error from|(?i:client: \d|while reading client|client (?:sent|closed|disconnected|prematurely))(?!.*upstream)|broken"
     r" pipe|context canceled"
@@ -106,11 +110,7 @@ def _meant(said: tuple[str, ...]) -> Cause | None:
         row, match = matched
         found = _subjects(row.code, statement, [*said[position + 1 :], *said[:position]])
         return Cause(row.code, "", statement.strip(), _sentence(row, match, found), subjects=found)
-    if (
-        len(said) > 1
-        and _DECODES.search(said[0])
-        and (path := next((one for text in said if (one := subjects.path(text)) and _CONFIG_FILE.search(one)), ""))
-    ):
+    if _DECODES.search(said[0]) and (path := next((one for text in said if (one := subjects.path(text)) and _CONFIG_FILE.search(one)), "")):
         return Cause(_CONFIG, "", said[0].strip(), f"cannot read its configuration {path}", subjects={"path": path})
     return None
 
@@ -150,7 +150,8 @@ def _subjects(code: str, statement: str, others: list[str]) -> dict[str, str]:
         )
         found["variable"] = subjects.variable(statement) if not found["path"] else ""
     if code in (_FILE, "PermissionDenied", "ReadOnlyFileSystem", "NoSpaceLeft") and not found.get("port"):
-        found["path"] = _first(subjects.path, texts)
+        library = _LIBRARY.search(statement) if code == _FILE else None
+        found["path"] = library[0] if library else _first(subjects.path, texts)
     return {key: value for key, value in found.items() if value}
 
 
@@ -162,7 +163,10 @@ def _sentence(row: Row, match: re.Match[str], found: dict[str, str]) -> str:
         "path": found.get("path") or "a file",
         "where": f"the file system of {found['path']}" if found.get("path") else "its file system",
         "variable": found.get("variable") or "a setting that it needs",
-        "place": (f" {found['path']}" if found.get("path") else "") + (f", line {found['line']}" if found.get("line") else ""),
+        "place": (
+            (f" {found['path']}" if found.get("path") else f" ({found['variable']})" if found.get("variable") else "")
+            + (f", line {found['line']}" if found.get("line") else "")
+        ),
         "user": found.get("user") or "its service account",
         "who": f" of user {found['user']}" if found.get("user") else "",
         "verb": found.get("verb") or "do what it asks for",
@@ -174,7 +178,7 @@ def _sentence(row: Row, match: re.Match[str], found: dict[str, str]) -> str:
                 else " in the whole cluster" if found.get("resource") else ""
             )
         ),
-        "how": match.groupdict().get("how") or "",
+        "how": (match.groupdict().get("how") or "").strip(" ."),
     }
     return row.says.format(**names)
 
@@ -204,9 +208,8 @@ def first_cause(text: str) -> Cause | None:
     if end is None or end.cause is None:
         return None
     reason = _behind(end, [case for case in cases if case.position < end.position])
-    if reason is None:
+    if reason is None or reason.cause is None:
         return _counted(end.cause, cases, found)
-    assert reason.cause is not None
     return replace(_counted(reason.cause, cases, found), leads_to=end.cause.says)
 
 
@@ -227,7 +230,8 @@ def recurring(text: str, least: int = 3, side: bool = False) -> Cause | None:
         if any(reading.goes_well(entry) and _clears(entry, last) for entry in found[last.position + 1 :]):
             continue
         first = group[0]
-        assert first.cause is not None
+        if first.cause is None:
+            continue
         cause = replace(first.cause, repeated=len(group), times=tuple(case.entry.time for case in group[-3:]))
         near = [case for case in cases if first.position - 6 < case.position < first.position]
         reason = _behind(first, near)
@@ -336,7 +340,14 @@ def _beside(case: _Case) -> bool:
 
 
 def _with_name(cause: Cause, position: int, found: Sequence[Entry]) -> Cause:
-    """busybox's wget says on one line what it connects to, and on the next that it cannot."""
+    """What it connects to stands on one line, and on the next that it cannot, as with busybox's wget."""
+    if cause.code in (_UNREACHABLE, _LOGIN, "CertificateInvalid") and "host" not in cause.subjects:
+        for entry in reversed(found[max(0, position - 3) : position]):
+            near = reading.dependency(entry.text) if _GOES_TO.search(entry.text) and not entry.is_error else None
+            if near:
+                target = f"{near[0]}:{near[1]}" if near[1] else near[0]
+                says = cause.says.replace("another service", target, 1)
+                return replace(cause, says=says, subjects={**cause.subjects, "host": near[0], "port": str(near[1] or "")})
     for entry in found[max(0, position - 2) : position]:
         match = _CONNECTING.search(entry.text)
         if match and cause.code == _UNREACHABLE and "port" not in cause.subjects and cause.subjects.get("host", match["ip"]) == match["ip"]:

@@ -65,14 +65,17 @@ _ERROR_WORD = re.compile(
     r" file|x509|exceeded|expired|invalid|missing|required|failed|failure|fail(?=:)|error|unknown|unavailable|not"
     r" known|misbehaving|NoBrokersAvailable|timeout (?:waiting|connecting|reached|exceeded|after)|unreachable|timed"
     r" out|bad"
-    r" address|unbound variable|must be|already in use|no space left|abort(?:ed|ing)?|killed|not"
+    r" address|unbound variable|must (?:be|not be)|please (?:set|export)|already in use|no space"
+    r" left|abort(?:ed|ing)?|killed|unrecogni[sz]ed|illegal option|unexpected argument|too (?:many open|short|long)|not"
+    r" (?:allowed|match)|mismatch|incompatible|corrupt(?:ed)?|not"
     r" permitted|(?-i:E[A-Z]{4,}|ERR!?))\b|\w+Error\b"
 )
 # one of these stands in every line that the pattern above finds: they are quicker to look for
 _HINTS = (
     "panic fatal traceback exception fault dumped memory cannot can't could unable no such denied refused forbidden not invalid missing"
     " required fail error unknown unreachable timed bad unbound must already in space abort killed undefined unset read x509 exceeded"
-    " expired econn enot etimed eai_ eaddr eacc eperm timeout unavailable misbehaving nobrokers enoent erofs enospc ehost enet err"
+    " expired econn enot etimed eai_ eaddr eacc eperm timeout unavailable misbehaving nobrokers enoent erofs enospc ehost enet err please"
+    " unrecogni illegal unexpected too incompatible corrupt mismatch"
 ).split()
 _HARMLESS = re.compile(
     r"(?i:\b(?:0 (?:errors?|failed|failures)|no errors?|errors?[_ ](?:page|log|rates?|handler|reporting|budget)|without (?:any"

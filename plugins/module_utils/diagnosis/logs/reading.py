@@ -127,7 +127,8 @@ def telling_line(log: str) -> Line | None:
     found = entries(log)
     told = telling(found)
     if told is not None:
-        return Line(told.time, statements(told)[0].strip())
+        detail = next((f" {one.strip()}" for one in told.trace if one.lstrip().startswith("DETAIL: ")), "")
+        return Line(told.time, statements(told)[0].strip() + detail)
     if not found:
         return None
     last = found[-1]

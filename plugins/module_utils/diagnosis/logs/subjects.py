@@ -60,7 +60,7 @@ _ADDRESSES = tuple(
         ),
         (
             rf"(?<![\w./:-]){_SOURCE_FILE}{_HOST}:(?P<port>\d{{2,5}})\b[^\n]{{0,200}}(?i:refused|timed?"
-            r" ?out|unreachable|unavailable|failed|not reachable|not available|not responding|is down|no route)"
+            r" ?out|unreachable|unavailable|failed|not reachable|not available|not responding|is down|no route|returned|responded|answered)"
         ),
         rf"\b(?:at|to|on|from) [\"'`]?{_SOURCE_FILE}{_HOST}:(?P<port>\d{{2,5}})(?![\w:.])",
         rf"(?i:refused|timed out|unreachable|no route to host|failed)[^\n]{{0,40}}[:(] ?{_SOURCE_FILE}{_HOST}[:/](?P<port>\d{{2,5}})\b",
@@ -76,7 +76,7 @@ _NO_HOSTS = frozenset(
 )
 _LOCAL = re.compile(r"(?i)localhost(?:\.localdomain)?$|127\.\d+\.\d+\.\d+$|\[?::1\]?$|0\.0\.0\.0$|\[?::\]?$")
 
-_PATH = r"(?P<path>(?:/|\./|~/)[^\s:;,'\"`()<>\[\]{}|?*\\]{1,300}|[A-Za-z]:\\[^\s:;,'\"()]{1,300})"
+_PATH = r"(?P<path>(?:/(?!/)|\./|~/)[^\s:;,'\"`()<>\[\]{}|?*\\]{1,300}|[A-Za-z]:\\[^\s:;,'\"()]{1,300})"
 _ON_FILES = (
     "open|stat|lstat|read|write|writing|mkdir|create|creating|chown|chmod|unlink|remove|access|load(?:ing)?|file|directory|path|find|module"
     "|jarfile|lock|rename|dir"
@@ -90,7 +90,7 @@ _PATHS = tuple(
         ),
         rf"(?i:{_ON_FILES})(?: of| to|\(\))?:? ['\"`(]?{_PATH}",
         rf"['\"`]{_PATH}['\"`]",
-        rf"(?:^|[\s(=:]){_PATH}",
+        rf"(?:^|[\s(=:\[]){_PATH}",
     )
 )
 _FILE = re.compile(
@@ -119,7 +119,7 @@ _LACKS = "not|is|must|was|isn't|are|missing|required|undefined|unset|empty|envir
 _ASKS = (
     r"required key|(?:missing|required)(?: the)?(?: required)?(?: setting| variable| config(?:uration)?| parameter| option| property| key|"
     r" value)?(?: for)?:?"
-    r"|(?:must|please|need to|to) (?:set|specify|provide|define)(?: the)?|set the"
+    r"|(?:must|please|need to|to) (?:set|specify|provide|define|export)(?: the)?|set the"
 )
 _SETTING = r"[\"'`](?P<variable>[A-Za-z][\w.:-]{1,80})[\"'`]"
 _VARIABLES = tuple(
@@ -179,10 +179,18 @@ def address(text: str) -> tuple[str, int] | None:
             if port > 65535 or (best and best[0] != host):
                 continue
             if port:
-                return host, port
+                return _name_of(host, port, text), port
             best = best or (host, 0)
             break
     return best
+
+
+def _name_of(host: str, port: int, text: str) -> str:
+    """The name that stands before the same port elsewhere in the line, instead of an address."""
+    if not re.fullmatch(_IP, host):
+        return host
+    found = re.search(rf"(?<![\w./:@-]){_SOURCE_FILE}(?P<host>(?=[\w.-]*[a-z]){_NAME}):{port}\b", text)
+    return found["host"] if found and found["host"].lower() not in _NO_HOSTS and not is_local(found["host"]) else host
 
 
 def is_local(host: str) -> bool:

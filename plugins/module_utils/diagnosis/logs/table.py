@@ -103,6 +103,15 @@ CAUSES: tuple[Row, ...] = (
     ),
     _row(
         _FILE,
+        "cannot load the shared library {how}, which its image lacks",
+        "shared",
+        r"""
+            (?<=loading shared libraries: )lib[\w.+-]+(?=: cannot open)|(?<=Error loading shared library )lib[\w.+-]+
+        """,
+        how=True,
+    ),
+    _row(
+        _FILE,
         "cannot find {path}, which its TLS setup needs",
         "no such file|cannot find|not found|enoent",
         r"""
@@ -142,15 +151,16 @@ CAUSES: tuple[Row, ...] = (
         _LOGIN,
         "is refused by {target}: the login{who} is not accepted",
         "auth|password|access|wrongpass|noauth|login|sasl|ora-01017|pg_hba|28p01|signature|clienttoken|535|credential|key|"
-        "publickey|does not exist|401|user|permission denied for|must be|security",
+        "publickey|does not exist|401|user|permission denied for|must be|security|permitted",
         r"""
             (?:password|scram|md5|peer|ident|ldap|gssapi) authentication failed|no password supplied|access denied for user|\bWRONGPASS\b
             \bNOAUTH\b|invalid username-password|authentication failed|AuthenticationFailed|authentication failure|ACCESS_REFUSED
-            login was refused|login failed for user|SASL.{0,60}(?:failed|error|failure)|ORA-01017|no pg_hba\.conf entry|\b28P01\b
+            login was refused|not permitted to log ?in|failed to log ?in\b(?! page)
+            login failed for user|SASL.{0,60}(?:failed|error|failure)|ORA-01017|no pg_hba\.conf entry|\b28P01\b
             InvalidAccessKeyId|SignatureDoesNotMatch|InvalidClientTokenId|AWS Access Key Id you provided|\b535[ -]
             (?:invalid|incorrect|wrong) (?:api[ -]?key|credentials?|password|username|access token|auth\w* token)|bad credentials
             client password must be a string|permission denied \((?:publickey|password)|(?:role|user) \"[^\"]+\" does not exist
-            \bunauthorized\b.{0,60}(?:token|credential|key|login)|(?:status|code|HTTP|error)[^\n]{0,20}\b401\b
+            \bunauthorized\b.{0,60}(?:token|credential|key|login)|(?:status|code|HTTP|error)[^\n]{0,20}\b401\b|\b40[13]:? permission denied
             401 (?:Client Error: )?Unauthorized|AUTH.{0,30}called without any password|user .{1,60} is not allowed
             authentication (?:is )?required|unable to authenticate|requires authentication|not authorized on \w+ to execute
             permission denied for (?:table|schema|database|relation|sequence|function)|must be (?:owner|superuser)|security_exception
@@ -175,9 +185,9 @@ CAUSES: tuple[Row, ...] = (
     _row(
         _ENV,
         "misses {variable}, which is not set",
-        "env|variable|not set|missing|keyerror|key not found|placeholder|notpresent|undefined|no application|secret_key|"
-        "not specified|must |required|unset|empty|mandatory|please|to set|specify|not found|not provided|not defined|"
-        "not configured",
+        "env|variable|not set|missing|keyerror|key not found|placeholder|notpresent|undefined|no application|secret_key|not specified|must"
+        " |none|null|nil|blank|export|required|unset|empty|mandatory|please|to set|specify|not found|not provided|not defined|not"
+        " configured",
         r"""
             env(?:ironment)?[ -]?var(?:iable)?s?\b.{0,120}(?:not|missing|required|undefined|unset|must|empty|needed|absent)
             (?:missing|required|unset|undefined|need|set|specify|define|no) .{0,80}(?:env(?:ironment)?[ -]?var|environment setting)
@@ -188,7 +198,7 @@ CAUSES: tuple[Row, ...] = (
             \b(?-i:[A-Z][A-Z0-9]*_[A-Z0-9_]+)\b["'`)}\]]{0,2}:? (?:\w+ ){0,3}?(?:is |was |are |be |must |has )?(?:not (?:been |
             +be )?(?:set|defined|provided|found|specified|configured|present|empty|exist)
             +|missing|required|unset|undefined|empty|must be (?:set|provided|defined|specified|given)|be (?:set|provided|defined|specified)
-            +|needs? to be set|mandatory|is needed)\b
+            +|needs? to be set|mandatory|is needed|(?:not|never) be (?:None|null|nil|blank|empty)|(?:is|was) (?:None|null|nil|blank))\b
             \b(?-i:(?!ERROR|FATAL|WARN|INFO|CRIT|PANIC|ALERT|SEVERE|DEBUG|NOTICE|EMERG|HTTP|JSON|YAML|
             +FAIL)[A-Z]{4,})\b["'`)}\]]{0,2}:? (?:is |was |are |be |must |has )?(?:not (?:been |be )?(?:set|defined|provided|found|
             +specified|configured|present|empty|exist)
@@ -196,7 +206,7 @@ CAUSES: tuple[Row, ...] = (
             +|needs? to be set|mandatory|is needed)\b
             (?:missing|required|undefined|unset)(?: [\w]+){0,4}:? [\"'`$({]{0,2}(?-i:[A-Z][A-Z0-9]*_[A-Z0-9_]+)\b
             missing required (?:config|setting|option|parameter|property|value|field|argument|flag|key)
-            (?:please|must|need to|to) (?:set|specify|provide|define) (?:the )?[\"'`$({]{0,2}(?-i:[A-Z][A-Z0-9]*_[A-Z0-9_]+)\b
+            (?:please|must|need to|to) (?:set|specify|provide|define|export) (?:the )?[\"'`$({]{0,2}(?-i:[A-Z][A-Z0-9]*_[A-Z0-9_]+)\b
             config property \S+ is required
             required (?:config(?:uration)?|setting|property|option|parameter|argument|flag)[^\n]{0,60} (?:is |was |are )?(?:missing|
             +not (?:set|found|provided|specified)|without|has no default)
@@ -207,6 +217,7 @@ CAUSES: tuple[Row, ...] = (
             (?:database url|connection string|api key|secret key)[^\n]{0,60}(?:is (?:missing|required|not set|empty|not configured)|
             +not (?:set|found|provided|configured)|must be set)
         """,
+        unless=r"\b(?:invalid|unsupported|bad|illegal) value|is not a (?:valid|number)",
     ),
     _row(
         "PermissionDenied",
@@ -222,7 +233,7 @@ CAUSES: tuple[Row, ...] = (
         "may not use {path} (permission denied)",
         "permission|eacces|eperm|permitted|accessdenied|unauthorizedaccess|denied|writ|readable|ownership|os error 13",
         r"""
-            permission denied(?! \((?:publickey|password))|\bEACCES\b|\bEPERM\b|operation not permitted|AccessDeniedException
+            (?<!403 )(?<!401 )permission denied(?! \((?:publickey|password))|\bEACCES\b|\bEPERM\b|operation not permitted|AccessDeniedException
             UnauthorizedAccessException|access to the path .{1,200} is denied|(?:is |are )?not (?:writable|writeable|readable) by
             (?:/\S+|directory|folder|path|file|volume)[\"'`]? (?:is )?(?:not |un)(?:writable|writeable|readable)|wrong ownership
             has invalid permissions|has (?:group or world|wrong) (?:access|permissions)|access denied[^\n]{0,40}(?:/|file|path|director)
@@ -251,17 +262,46 @@ CAUSES: tuple[Row, ...] = (
     ),
     _row(
         _CONFIG,
+        "runs a shell script whose lines end as on Windows (CRLF), which the shell does not understand",
+        "illegal option -|^m|\\r|bad option",
+        r"""
+            set: (?:line \d+: |\d+: )?(?:illegal|bad|invalid) option:? -\s*$|\^M\b|\\r['\"]?: (?:command not found|no such file)
+        """,
+    ),
+    _row(
+        _CONFIG,
+        "asks for a database that its server does not have ({how})",
+        "database",
+        r"""
+            database [\"'][^\"'\n]{1,80}[\"'] does not exist|unknown database:? \S+
+        """,
+        how=True,
+    ),
+    _row(
+        _CONFIG,
+        "is started with an option that it does not know ({how})",
+        "option|flag|argument",
+        r"""
+            unknown (?:shorthand )?(?:command.line )?flag:? [^\n]{1,60}|flag provided but not defined: \S+
+            unrecogni[sz]ed (?:arguments?|options?|flags?):? [^\n]{1,60}|unexpected argument [^\n]{1,60}? found
+            (?:invalid|illegal) option -- \S+|unknown (?:command.line )?option:? ['\"`]?-[^\n]{1,60}|no such option:? -\S+
+        """,
+        how=True,
+        unless=r"\.(?:conf|cnf|cfg|ini|ya?ml|toml|properties)\b",
+    ),
+    _row(
+        _CONFIG,
         "cannot read its configuration{place}",
-        "config|directive|emerg|arguments|unexpected|yaml|scannererror|parsererror|toml|missingsection|bind properties|validation|"
-        "contains errors|syntax|unknown|not defined|unrecogni|invalid|misspelled|parsing|url|dsn|unsupported|does not exist|"
-        "reload|script_location|bad |settings|malformed|.json",
+        "config|cannot|can't|could|directive|emerg|arguments|unexpected|yaml|scannererror|parsererror|toml|missingsection|bind"
+        " properties|validation|contains errors|syntax|unknown|not defined|unrecogni|invalid|misspelled|parsing|url|dsn|unsupported|does"
+        " not exist|reload|script_location|bad |settings|malformed|.json",
         r"""
             \[emerg\][^\n]{0,300}\bin /\S+:\d+|unknown directive|invalid number of arguments in
             unexpected (?:end of file|\"[;{}]\"), expecting
             config(?:uration)? (?:file )?(?:error|failure|syntax|test failed|is invalid|invalid|validation)|FATAL CONFIG FILE ERROR
             invalid config|bad config|malformed config
-            error (?:in|parsing|reading|loading|while (?:reading|parsing|loading)|unmarshal\w+)(?: the| your)? (?:\w+ )?config
-            (?:fail\w*|could ?n[o']t|cannot|can't|unable) to? ?(?:(?:re)?load|parse|read|decode|unmarshal|process|apply|validate|
+            error (?:in|parsing|reading|loading|while (?:reading|parsing|loading)|unmarshal\w+|initiali[sz]ing)(?: the| your)? (?:\w+ )?config
+            (?:fail\w*|could ?n[o']t|cannot|can't|unable) (?:to )?(?:(?:re)?load|parse|read|decode|unmarshal|process|apply|validate|
             +initialize)(?: the| your| new)? (?:\w+ )?(?:config|settings|\S+\.(?:ya?ml|json|toml|ini|conf|properties)\b)
             yaml: (?:line|unmarshal|did not|found|invalid|control|map)|yaml\.(?:scanner|parser|constructor|composer|reader)\.|ScannerError
             ParserError|YAMLException|YAMLSemanticError|mapping values are not allowed|TomlDecodeError|TOMLDecodeError|toml: \w
@@ -274,7 +314,9 @@ CAUSES: tuple[Row, ...] = (
             invalid argument [\"'][^\n]{0,80} for|perhaps misspelled|during parsing
             invalid (?:log ?level|port|dsn|database url|connection string|connection uri|duration|boolean|listen address)\b|ERR_INVALID_URL
             invalid url|first path segment in URL|missing protocol scheme|unsupported (?:protocol scheme|config\w*)
-            could not parse (?:rfc1738|sqlalchemy) url|database [\"'][^\"'\n]{1,80}[\"'] does not exist|unknown database
+            could not parse (?:rfc1738|sqlalchemy) url
+            (?:unsupported|invalid|unknown|bad|illegal) value:? [^\n]{1,80} for (?-i:[A-Z][A-Z0-9]*_[A-Z0-9_]+)\b
+            (?-i:\b[A-Z][A-Z0-9]*_[A-Z0-9_]+):? (?:has an? |is an? )?(?:unsupported|invalid|unknown) value\b
             is not a valid (?:url|port|uri|integer|number|boolean|duration|log level|value for)|malformed (?:url|uri|dsn)
             reload (?:failed|error)|error reloading|No 'script_location' key|parsing \[/[^\]]+:\d+\]|bad (?:url|dsn|directive|option)\b
             strconv\.\w+: parsing[^\n]{0,80}invalid|envconfig\.Process: |json: cannot unmarshal
@@ -290,7 +332,8 @@ CAUSES: tuple[Row, ...] = (
         "no such file|file|find|open|module|directory|folder|not found|does not exist|missing|cannot|can't|could not|unable",
         r"""
             could not find (?:or load main class|/)|cannot find module '[./]
-            (?:file|directory|folder)\b[^\n]{0,160}(?:does not exist|doesn't exist|(?:was |is )?not found|is missing|not exist)
+            (?:file|directory|folder)\b[^\n]{0,160}(?:does not exist|doesn't exist|(?:was |is )?not found|
+            +(?:cannot|can't|could not) be found|is missing|not exist)
             (?:missing|cannot find|can't find|could not find|couldn't find|unable to find|cannot open|could not open|failed to open|
             +required) (?:the )?(?:\w+ )?(?:file|directory)\b
             file not found|no such file|(?:cannot|can't|could not|unable to) (?:open|find|load|read|stat) [\"']?(?:/|\./)\S+

@@ -45,9 +45,7 @@ def lower_request(view: View, finding: Finding, workload: Object, bounds: Bounds
         return None, f"no node has any {resource} free"
 
     def edit(desired: Object) -> None:
-        container = container_of(desired, asking[0]["name"])
-        assert container is not None
-        container["resources"]["requests"][resource] = new
+        (container_of(desired, asking[0]["name"]) or {})["resources"]["requests"][resource] = new
 
     return (
         Remedy(
@@ -114,6 +112,8 @@ def _typos(view: View, wanted: dict[str, str]) -> dict[str, dict[str, str]]:
     for key, value in wanted.items():
         if (key, value) in labels:
             continue
+        if key in ("kubernetes.io/arch", "kubernetes.io/os"):
+            return {}  # arm64 is no typo of amd64: the image is built for one of them
         if key in keys:
             right = (key, nearest(value, [other for name, other in labels if name == key]))
         else:

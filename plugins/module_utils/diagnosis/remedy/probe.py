@@ -104,6 +104,8 @@ def more_time(view: View, finding: Finding, workload: Object, bounds: Bounds) ->
         )
     if facts["probe"] != "startup" or reason in ("wrong_path", "protected", "scheme", "named_port", "missing_command"):
         return None, ""
+    if facts.get("listens"):
+        return None, f"the application seems to listen on port {', '.join(map(str, facts['listens']))}: more time would not help"
     asked_elsewhere = (
         facts["ports"]
         and facts["port"] not in ("", *facts["ports"])
@@ -146,9 +148,7 @@ def startup_first(view: View, finding: Finding, workload: Object, bounds: Bounds
     added = {**asks, "periodSeconds": 10, "failureThreshold": 30}
 
     def edit(desired: Object) -> None:
-        mine = container_of(desired, finding.container)
-        assert mine is not None
-        mine["startupProbe"] = added
+        (container_of(desired, finding.container) or {})["startupProbe"] = added
 
     return (
         _remedy(

@@ -29,7 +29,7 @@ def correct_selector(view: View, finding: Finding, service: Object, bounds: Boun
     changes = edited(service, edit)
     if not changes:
         return None, ""
-    old = ", ".join(f"{key}={value}" for key, value in sorted((service["spec"].get("selector") or {}).items()))
+    old = ", ".join(f"{key}={value}" for key, value in sorted((service["spec"].get("selector") or {}).items())) or "no label"
     new = ", ".join(f"{key}={value}" for key, value in sorted(wanted.items()))
     return (
         Remedy(

@@ -13,9 +13,12 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import causes, subjects
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import causes, reading, subjects
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs.causes import Cause
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import initialisation
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.configuration import mounted
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.termination import ended_badly
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence
 
@@ -24,6 +27,12 @@ _OFTEN = 900.0  # seconds within which the last three times must lie
 _FROM_OUTSIDE = (137, 143)  # SIGKILL, SIGTERM: somebody else ended it, whatever the log says
 _NOT_STARTED = (126, 127)  # what a shell, or the runtime, answers for a command that it cannot run
 _PORT_FLAG = re.compile(r"(?:(?:^|\s)-{1,2}(?:p|port|listen|bind|l -p)[ =]|PORT=|listen(?:ing on)? :?|0\.0\.0\.0:)(\d{2,5})\b")
+_CONFIGURED = {"is started": "command and args", "runs a she": "the script, or the ConfigMap it comes from,", "": "its configuration"}
+# what is said of a request that got no answer; some programs crash when a name does not resolve
+_ASKING = re.compile(
+    r"(?i)egmentation"
+    r" fault|\b(?:fetch|connect|reach|request|respon|call|download|time|refus|unavailab|down\b|http|contact|query|resolv|upstream|server)"
+)
 _LINE = 240  # characters of a log line in a sentence
 
 # what a running application may suffer from: the others end it, or are said of single requests
@@ -139,6 +148,8 @@ def suffering(container: Container, evidence: Evidence) -> Finding | None:
         return None
     names = f"{container.name} {container.spec.get('image', '')}".lower()
     cause = causes.recurring(_log(container, "current"), 3, any(one in names for one in _TELEMETRY))
+    if cause is None:
+        cause = _unanswered(container)
     if cause is None or cause.code not in _SUFFERED or not _is_recent(container, cause):
         return None
     if (cause.code in _NEEDS_HOST and "host" not in cause.subjects) or (cause.code == "PermissionDenied" and len(cause.subjects) == 0):
@@ -162,6 +173,37 @@ def _ended(container: Container, evidence: Evidence) -> Finding | None:
     return _finding(container, evidence, cause, which, f"so it ends with exit code {code}")
 
 
+def _unanswered(container: Container) -> Cause | None:
+    """A loop that asks a Service which has nothing behind it, and whose log repeats an error without a word of why."""
+    spec = container.spec
+    host, port = initialisation.waits_for(" ".join([*(spec.get("command") or []), *(spec.get("args") or [])]), "")
+    outside = "." in host and host.split(".")[2:3] != ["svc"]
+    if not host or outside or subjects.is_local(host) or initialisation.is_served(container, host):
+        return None
+    newest = reading.entries(_log(container, "current"))[-20:]
+    alike: dict[str, list[reading.Entry]] = {}
+    for entry in newest:
+        if entry.is_error:
+            alike.setdefault(entry.text, []).append(entry)
+    often = max(alike.values(), key=len, default=[])
+    if not _ASKING.search(" ".join(alike)):
+        return None
+    if len(often) < 3 or any(reading.goes_well(entry) for entry in newest):
+        return None
+    target = f"{host}:{port}" if port else host
+    last = [group[-1] for group in alike.values() if len(group) >= 3]
+    line = next((one for one in last if "egmentation" not in one.text), last[0])
+    return Cause(
+        "DependencyUnreachable",
+        line.time,
+        line.text,
+        f"cannot reach {target}, which its command asks",
+        repeated=len(often),
+        times=tuple(one.time for one in often[-3:]),
+        subjects={"host": host, **({"port": str(port)} if port else {})},
+    )
+
+
 def _log(container: Container, which: str) -> str:
     return str((container.view.snapshot["logs"].get(container.key) or {}).get(which) or "")
 
@@ -173,7 +215,7 @@ def _is_recent(container: Container, cause: Cause) -> bool:
 
 def _finding(container: Container, evidence: Evidence, cause: Cause, which: str, effect: str) -> Finding:
     ended, pod = container.terminated, container.pod["metadata"]
-    where = f"{'init ' if container.init else ''}container {container.name}"
+    where = container.described
     finished = ended.get("finishedAt") or "" if which != "current" or not container.running else ""
     state = f"restartCount {container.restarts}"
     if finished:
@@ -192,15 +234,25 @@ def _finding(container: Container, evidence: Evidence, cause: Cause, which: str,
     follows = f", and then {cause.leads_to}{f' ({cause.repeated} times)' if cause.repeated > 1 else ''}" if cause.leads_to else ""
     after = f" It began after this line: {cause.after[:_LINE]}." if cause.after else ""
     note = _note(container, cause)
+    if cause.code == "EnvironmentMissing" and "Its env " in note and "meant" not in note:
+        cause = replace(cause, says=cause.says.replace("which is not set", "which is not set or has no value that it can use"))
     line = cause.line[:_LINE].rstrip(". ")
     return Finding(
         code=cause.code,
         container=container.name,
         evidence=ids,
         details={"line": cause.line, "finished": finished, **{key: value for key, value in cause.subjects.items() if key != "line"}},
-        title=f"{where} {_TITLES[cause.code].format(**names)}",
+        title=f"{where} {cause.says if _is_told(cause) else _TITLES[cause.code].format(**names)}",
         root_cause=f"The application in {where} {cause.says}{follows}, {effect}.{note}{after} Its log says{often}: {line}.",
-        suggested_fix=_FIXES[cause.code].format(**names),
+        suggested_fix=(
+            f"Correct the value that container {container.name} gets for {names['variable']}, where it comes from."
+            if "Its env sets" in note or "Its env gives" in note
+            else (
+                f"Let container {container.name} listen on a port above 1023, and lead its Service there; do not run it as root for this."
+                if cause.code == "PermissionDenied" and cause.subjects.get("port")
+                else _FIXES[cause.code].format(**names)
+            )
+        ),
         expected_outcome=(
             "The error is no longer logged, and the container stays ready."
             if container.running
@@ -218,13 +270,37 @@ def _names(container: Container, cause: Cause) -> dict[str, str]:
         "target": (f"{host}:{port}" if port else host) or "the other service",
         "host": host or "that the log line names",
         "port": f"port {port}" if port else "the port",
-        "path": found.get("path") or ("its configuration" if cause.code == "ConfigurationInvalid" else "what the log line names"),
+        "path": (
+            found.get("path")
+            or found.get("variable")
+            or (f"port {port}" if cause.code == "PermissionDenied" and port else "")
+            or _CONFIGURED.get(cause.says[:10], _CONFIGURED[""] if cause.code == "ConfigurationInvalid" else "what the log line names")
+        ),
         "variable": found.get("variable") or "the setting that the log line names",
         "verb": found.get("verb") or "(as the log line says)",
         "resource": f"{found.get('resource') or found.get('path') or 'what the log line names'}{where}",
         "user": found.get("user") or f"service account {container.pod['spec'].get('serviceAccountName') or 'default'}",
         "other": _other_listener(container, port),
     }
+
+
+def _set_by(container: Container, variable: str) -> str:
+    """What the pod template says of a variable: where its value comes from, or a name much like it."""
+    env = {one["name"]: one for one in container.spec.get("env") or []}
+    if variable not in env:
+        alike = nearest(variable, list(env))
+        return f" Its env has {alike}, which may be meant for it." if alike else ""
+    source = env[variable].get("valueFrom") or {}
+    for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        if (key := source.get(field)) is not None:
+            wrong = "it is optional, so the key may be missing" if key.get("optional") else "the value there is what is wrong"
+            return f" Its env sets {variable} from key {key.get('key')} of {kind} {key.get('name')}: {wrong}."
+    return "" if source else f" Its env gives {variable} {'a value of its own' if env[variable].get('value') else 'an empty value'}."
+
+
+def _is_told(cause: Cause) -> bool:
+    """Whether a configuration is wrong in a way of its own: options, line ends."""
+    return cause.code == "ConfigurationInvalid" and not cause.says.startswith("cannot read")
 
 
 def _listens(spec: dict[str, Any]) -> set[str]:
@@ -270,4 +346,8 @@ def _note(container: Container, cause: Cause) -> str:
         return f" {other[0].upper()}{other[1:]}." if "same pod" in other else ""
     if cause.code in ("DependencyUnreachable", "NameNotResolved") and host and subjects.is_local(host):
         return f" {host} is the pod itself: the address of the service is probably not set."
+    if cause.code in ("EnvironmentMissing", "ConfigurationInvalid") and cause.subjects.get("variable"):
+        return _set_by(container, cause.subjects["variable"])
+    if cause.code in ("FileMissing", "ConfigurationInvalid", "PermissionDenied", "ReadOnlyFileSystem", "NoSpaceLeft"):
+        return mounted(container, cause.subjects.get("path", ""))
     return ""

@@ -265,7 +265,7 @@ def resize(view: View, claim: Object, evidence: Evidence) -> Reason | None:
     have = (status.get("capacity") or {}).get("storage")
     if status.get("phase") != "Bound" or not have or fit.size(have) >= fit.size(_size(claim)):
         return None
-    events = [event for event in view.events(claim, "VolumeResizeFailed", "FileSystemResizeFailed", "ExternalExpanding")]
+    events = view.events(claim, "VolumeResizeFailed", "FileSystemResizeFailed", "ExternalExpanding")
     failed = [event for event in events if event.get("reason") != "ExternalExpanding"]
     infeasible = [value for value in (status.get("allocatedResourceStatuses") or {}).values() if "Infeasible" in str(value)]
     errors = [one for one in status.get("conditions") or [] if one["type"].endswith("ResizeError") and one["status"] == "True"]

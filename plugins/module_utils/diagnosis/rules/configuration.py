@@ -106,6 +106,38 @@ def volume(view: View, pod: dict[str, Any], evidence: Evidence) -> Finding | Non
     return None
 
 
+def mounted(container: Container, path: str) -> str:
+    """A sentence on what is mounted where a path lies: volume, ConfigMap, Secret or claim, and the key behind it; "" for the image itself."""
+    volumes = {one["name"]: one for one in container.pod["spec"].get("volumes") or []}
+    over = [one for one in container.spec.get("volumeMounts") or [] if f"{path}/".startswith(f"{one['mountPath'].rstrip('/')}/")]
+    if not path or not over:
+        return ""
+    mount = max(over, key=lambda one: len(one["mountPath"]))
+    source = volumes.get(mount["name"]) or {}
+    named = [(kind, str(one.get("name") or one.get("secretName"))) for kind, one in _sources(source)]
+    claim = (source.get("persistentVolumeClaim") or {}).get("claimName")
+    host = (source.get("hostPath") or {}).get("path")
+    what = (
+        f"hostPath {host}"
+        if host
+        else " and ".join(f"{kind} {name}" for kind, name in named)
+        or (f"claim {claim}" if claim else next((one for one in source if one != "name"), ""))
+    )
+    part = mount.get("subPath")
+    keys = (
+        sorted((container.view.named("configmaps", container.pod["metadata"]["namespace"], named[0][1]) or {}).get("keys") or [])
+        if named
+        else []
+    )
+    has = f" (keys: {', '.join(keys)})" if keys else ""
+    if part and named:
+        return (
+            f" {mount['mountPath']} is mounted with subPath {part} from {what}{has}: where that has no key {part}, an empty directory is"
+            " there instead of the file."
+        )
+    return f" {mount['mountPath']} is the volume {mount['name']} ({what}{has})." if what else ""
+
+
 def _sources(volume_: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(kind, source) of a volume, each part of a projected one."""
     for one in [volume_, *(volume_.get("projected") or {}).get("sources", [])]:

@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import schedule
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import Rule, named
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, event_time, reference
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock

@@ -39,7 +39,7 @@ def stuck(container: Container, evidence: Evidence) -> Finding | None:
     entries = reading.lines(log)
     last = entries[-1] if entries else None
     host, port = waits_for(command, last.text if last else "")
-    if age < (_LONG_WAITING if host and not _served(container, host) else _LONG):
+    if age < (_LONG_WAITING if host and not is_served(container, host) else _LONG):
         return None
     ids = [
         evidence.add(
@@ -52,6 +52,7 @@ def stuck(container: Container, evidence: Evidence) -> Finding | None:
         )
     goal = f"{host}{f':{port}' if port else ''}"
     what = f"It waits for {goal}" if host else f"Its log ends with: {last.text[:200]}" if last else "It writes no log"
+    told = f" Its command is {command[:200]}." if command and not host else ""
     return Finding(
         code="InitContainerStuck",
         container=container.name,
@@ -59,7 +60,8 @@ def stuck(container: Container, evidence: Evidence) -> Finding | None:
         details={"host": host, "port": port, "line": last.text if last else ""},
         title=f"init container {container.name} does not end" + (f": it waits for {goal}" if host else ""),
         root_cause=(
-            f"Init container {container.name} has run for {int(age)} s without ending, so the pod's containers are not started. {what}."
+            f"Init container {container.name} has run for {int(age)} s without ending, so the pod's containers are not started."
+            f" {what}.{told}"
         ),
         suggested_fix=(
             f"Bring up {goal}, or correct the name and port that the init container waits for; give the wait a limit."
@@ -82,7 +84,7 @@ def waits_for(command: str, line: str) -> tuple[str, int]:
     return "", 0
 
 
-def _served(container: Container, host: str) -> bool:
+def is_served(container: Container, host: str) -> bool:
     """Whether a Service of this name has a ready endpoint; a host outside the cluster is taken to be there."""
     name, *rest = host.split(".")
     namespace = rest[0] if rest else container.pod["metadata"]["namespace"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import cronjobs
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import Rule, named, pod_template
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named, pod_template
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, reference
 
 _SETTLING = 60.0  # seconds that a sidecar may take to end after the main container

@@ -15,6 +15,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Ev
 
 _STARTS = "The pod is scheduled and starts."
 CONTROL_PLANE = re.compile(r"node-role\.kubernetes\.io/(?:control-plane|master)")
+_OF_THE_MACHINE = ("kubernetes.io/arch", "kubernetes.io/os", "kubernetes.io/hostname")  # labels that the kubelet sets: facts, not choices
+_OF_THE_IMAGE = ("kubernetes.io/arch", "kubernetes.io/os")  # arm64 is no typo of amd64
 UNHEALTHY = re.compile(r"node\.(?:kubernetes|cloudprovider\.kubernetes)\.io/(?!unschedulable)")
 _INSUFFICIENT = re.compile(r"Insufficient (?P<resource>[A-Za-z0-9./_-]*[A-Za-z0-9])")
 _RESOURCE_CODES = {"cpu": "InsufficientCPU", "memory": "InsufficientMemory"}
@@ -165,7 +167,8 @@ def _selector(case: Case) -> Finding:
         have = sorted({fit.labels_of(node)[key] for node in nodes if key in fit.labels_of(node)})
         if have:
             near = next(
-                (one for one in (nearest(value, have) for value in values) if one), have[0] if len(have) == 1 and operator == "In" else ""
+                (one for one in (nearest(value, have) for value in values) if one and key not in _OF_THE_IMAGE),
+                have[0] if len(have) == 1 and operator == "In" and key not in _OF_THE_MACHINE else "",
             )
             hints.append(f"no node has {fit.expression_text(expression)}; the nodes have {key}={fit.listed(have)}")
         else:
@@ -177,15 +180,19 @@ def _selector(case: Case) -> Finding:
         hints.append("each of these is true of some node, but no node has all of them")
     cause = f"The pod may only run on nodes with {asked}, and no node fits" + (f": {'; '.join(hints)}." if hints else ".")
     meant = ", ".join(f"{key} -> {value}" for key, value in corrections.items())
-    fix = f"Correct nodeSelector or node affinity in the pod template{f' ({meant})' if meant else ''}, or label a node {_pairs(terms)}."
+    fix = f"Correct nodeSelector or node affinity in the pod template{f' ({meant})' if meant else ''}, or {_provided(terms)}."
     return _finding(
         case, "NodeSelectorMismatch", f"no node has the labels {asked}", cause, fix, "selector", asked=asked, corrections=corrections
     )
 
 
-def _pairs(terms: list[list[fit.Expression]]) -> str:
-    pairs = [f"{key}={values[0]}" for key, operator, values in (terms[0] if terms else []) if operator == "In" and values]
-    return ", ".join(pairs) or "accordingly"
+def _provided(terms: list[list[fit.Expression]]) -> str:
+    """What makes a node fit: a label; or another node, where the label says what kind of machine it is."""
+    term = terms[0] if terms else []
+    pairs = ", ".join(f"{key}={values[0]}" for key, operator, values in term if operator == "In" and values)
+    if any(key in _OF_THE_MACHINE for key, _operator, _values in term):
+        return f"add a node that has {pairs or 'them'}"
+    return f"label a node {pairs or 'accordingly'}"
 
 
 def _taint(case: Case) -> Finding:

@@ -8,13 +8,24 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import ports as served
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.initialisation import waits_for
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.termination import RECENT
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, Object, View, event_evidence, event_time
 
 _READINESS_GRACE = 30.0  # seconds beyond the probe's own delay before a pod that is not ready counts as failing
 _GATE_GRACE = 60.0  # seconds after the containers became ready
 _STATUS = re.compile(r"statuscode: (?P<code>\d{3})")
+# what the kubelet says of a command that took too long; the command's own words may speak of timeouts, too
+_COMMAND_TIMED_OUT = re.compile(r"(?i)command timed out|timed out after \d|DeadlineExceeded|context deadline exceeded|timeout \S+ exceeded")
+_RUNTIME = re.compile(r"^rpc error: .{0,300}?(?=exec: \")")  # what the runtime says before it comes to the point
+_MISUSED = re.compile(r"(?i)(?:invalid|unrecogni[sz]ed|unknown|illegal) option|command not found|: not found|executable file not found")
+_LOOPBACK = re.compile(
+    r"(?i)(?:\b(?:listen\w*|bind\w*|bound|serv\w+|running|start\w*|addr\w*|host|httpd|uvicorn|gunicorn|-p|-b|-s|-l)\b[^\n]{0,60}?)"
+    r"(?:127\.0\.0\.1|localhost|\[::1\])(?::(?P<port>\d{2,5}))?"
+)
 _DEFAULTS = {"initialDelaySeconds": 0, "timeoutSeconds": 1, "periodSeconds": 10, "failureThreshold": 3}
 
 
@@ -33,6 +44,12 @@ _REASONS = (
         re.compile(r"(?i)parsing \"[^\"]*\": invalid syntax|couldn't find port|invalid port"),
         "no port of the container is called {port}",
         "Name a port that the container declares ({ports}), or add that name to its port.",
+    ),
+    _Reason(
+        "wrong_port",
+        re.compile(r"(?i)failed to connect service"),
+        "nothing on port {port} answers gRPC",
+        "Make the probe ask the port on which the application serves gRPC health checks ({ports}), or use a probe of another kind.",
     ),
     _Reason(
         "wrong_port",
@@ -58,8 +75,14 @@ _REASONS = (
             r"(?i)server gave HTTP response to HTTPS|malformed HTTP response|first record does not look like a TLS|client sent an HTTP"
             r" request"
         ),
-        "the probe's scheme is not the application's (HTTP and HTTPS are mixed up)",
-        "Set the probe's scheme to what the application serves on port {port}.",
+        "the probe asks {scheme}, and the application does not speak that there (HTTP and HTTPS are mixed up)",
+        "Set the probe's scheme (now {scheme}) to what the application serves on port {port}.",
+    ),
+    _Reason(
+        "refused",
+        re.compile(r"statuscode: (?:4\d\d|3\d\d)"),
+        "the application does not accept the request: it answers {status}",
+        "Correct what the probe asks on port {port}: path {path}, scheme {scheme} (an HTTPS server answers 400 to HTTP), host header.",
     ),
     _Reason(
         "unhealthy",
@@ -108,12 +131,12 @@ def liveness(container: Container, evidence: Evidence) -> Finding | None:
             title=f"container {container.name} is restarted because its {kind.lower()} probe fails",
             root_cause=(
                 f"The {kind.lower()} probe of {container.described} ({facts.target}) fails: {facts.means} ({_said(failed)}). The kubelet"
-                f" therefore kills the container; it has restarted {container.restarted}.{facts.declared}"
+                f" therefore kills the container; it has restarted {container.restarted}.{facts.declared}{_last_words(container, facts)}"
             ),
             suggested_fix=facts.fix
             + (
                 f" A startup takes at most {facts.allowed} s here: raise failureThreshold or periodSeconds if the application needs longer."
-                if kind == "Startup"
+                if kind == "Startup" and not facts.details.get("listens")
                 else ""
             ),
             expected_outcome="The probe succeeds and the container is no longer restarted.",
@@ -187,7 +210,7 @@ def readiness_gate(view: View, pod: Object, evidence: Evidence) -> Finding | Non
 def target(probe: dict[str, Any]) -> str:
     """What a probe asks: ``HTTP GET :8080/health``, ``TCP :5432``, ``exec cat /tmp/ready``."""
     if "httpGet" in probe:
-        return f"HTTP GET :{probe['httpGet'].get('port')}{probe['httpGet'].get('path', '/')}"
+        return f"{probe['httpGet'].get('scheme') or 'HTTP'} GET :{probe['httpGet'].get('port')}{probe['httpGet'].get('path', '/')}"
     if "tcpSocket" in probe:
         return f"TCP :{probe['tcpSocket'].get('port')}"
     if "grpc" in probe:
@@ -211,7 +234,9 @@ def _facts(container: Container, kind: str, failed: list[Object]) -> _Facts:
     asked: dict[str, Any] = next((probe[one] for one in ("httpGet", "tcpSocket", "grpc") if one in probe), {})
     said = " ".join(dict.fromkeys(event.get("message", "") for event in failed))
     reason = next((one for one in _REASONS if one.pattern.search(said)), _OTHER)
-    if "exec" in probe and reason.name not in ("timeout", "missing_command"):
+    if "exec" in probe and (
+        reason.name not in ("timeout", "missing_command") or reason.name == "timeout" and not _COMMAND_TIMED_OUT.search(said)
+    ):
         reason = _OTHER
     ports = container.spec.get("ports", [])
     port, status = asked.get("port", ""), _STATUS.search(said)
@@ -222,6 +247,7 @@ def _facts(container: Container, kind: str, failed: list[Object]) -> _Facts:
         **probe,
         "port": port,
         "path": asked.get("path", "/"),
+        "scheme": asked.get("scheme") or "HTTP",
         "status": status["code"] if status else "",
         "ports": (
             ", ".join(f"{one['containerPort']}{' ' + one['name'] if one.get('name') else ''}" for one in ports) or "the pod declares none"
@@ -229,11 +255,24 @@ def _facts(container: Container, kind: str, failed: list[Object]) -> _Facts:
     }
     elsewhere = bool(numbers) and resolved != "" and resolved not in numbers
     declared = f" The container declares port {', '.join(map(str, numbers))}, the probe asks port {port}." if elsewhere else ""
+    host, host_port = _asked(container, probe, said)
+    declared += f" The check asks {host}{f':{host_port}' if host_port else ''}, another service." if host else ""
+    means, fix = reason.means.format(**words), reason.fix.format(**words)
+    others: list[int] = []
+    if reason.name == "wrong_port":
+        if resolved in numbers and "exec" not in probe and "grpc" not in probe:
+            fix = (
+                f"Find out why the application does not listen on port {resolved}, as it declares: its settings, or a start that takes"
+                " longer."
+            )
+        means, fix, others = _elsewhere(container, resolved, means, fix)
+    if host and kind == "Liveness":
+        fix += f" A liveness probe must not depend on {host}: a restart of this container does not bring it back."
     timing = {**_DEFAULTS, **{key: value for key, value in probe.items() if key in _DEFAULTS}}
     return _Facts(
         target(probe),
-        reason.means.format(**words),
-        reason.fix.format(**words),
+        means,
+        fix,
         declared,
         timing["initialDelaySeconds"] + timing["failureThreshold"] * timing["periodSeconds"],
         {
@@ -244,8 +283,51 @@ def _facts(container: Container, kind: str, failed: list[Object]) -> _Facts:
             "ports": numbers,
             "status": words["status"],
             "timing": timing,
+            **({"host": host, "host_port": host_port} if host else {}),
+            **({"listens": others} if others else {}),
         },
     )
+
+
+def _last_words(container: Container, facts: _Facts) -> str:
+    """What the application said before it was killed, where the probe only repeats that something is wrong with it."""
+    if facts.details["reason"] not in ("unhealthy", "timeout", "command", "wrong_port"):
+        return ""
+    logs = container.view.snapshot["logs"].get(container.key) or {}
+    line = reading.telling_line(logs.get("previous") or "")
+    return f" Its log before that says: {line.text[:200].rstrip('. ')}." if line else ""
+
+
+def _asked(container: Container, probe: dict[str, Any], said: str) -> tuple[str, int]:
+    """(host, port or 0) of another service that a probe's command asks; ("", 0) where it cannot be told, or where the command is wrong itself."""
+    host, port = waits_for(" ".join((probe.get("exec") or {}).get("command") or []), "")
+    name, _dot, rest = host.partition(".")
+    namespace = rest.split(".")[0] or container.pod["metadata"].get("namespace", "")
+    known = bool(port) or container.view.named("services", namespace, name) is not None
+    return (host, port) if host and known and not _MISUSED.search(said) else ("", 0)
+
+
+def _elsewhere(container: Container, port: Any, means: str, fix: str) -> tuple[str, str, list[int]]:
+    """(means, fix, other ports): what command, environment and log say of where it listens instead: on 127.0.0.1 alone, or on another port."""
+    spec = container.spec
+    texts = [" ".join([*(spec.get("command") or []), *(spec.get("args") or [])]), container.log()[1]]
+    local = next((match for text in texts for match in _LOOPBACK.finditer(text) if match["port"] in (None, str(port))), None)
+    mine = {**container.pod, "spec": {"containers": [spec]}}
+    others = sorted(served.listens(container.view, mine) - {port})
+    if local and not others:
+        return (
+            f"{means}, because the application listens on {local[0].split()[-1]} only, which nothing outside the container reaches",
+            f"Let the application listen on all addresses (0.0.0.0:{port}) instead of {local[0].split()[-1]}.",
+            [],
+        )
+    if others and port not in served.listens(container.view, mine):
+        where = ", ".join(map(str, others))
+        return (
+            f"{means}; its command, environment or log says that it listens on port {where}",
+            f"Make the probe ask port {where}, or let the application listen on port {port}.",
+            others,
+        )
+    return means, fix, []
 
 
 def _failures(container: Container, kind: str) -> list[Object]:
@@ -257,7 +339,9 @@ def _failures(container: Container, kind: str) -> list[Object]:
 
 
 def _said(events: list[Object]) -> str:
-    return str(events[-1].get("message", "")).partition(": ")[2].strip()[:200] or "it gives no reason"
+    said = str(events[-1].get("message", "")).partition(": ")[2].strip().partition("\n\n")[0]  # a usage text may follow
+    said = _RUNTIME.sub("", said)
+    return " ".join(said.split())[:200] or "it gives no reason"
 
 
 def _probe_evidence(container: Container, evidence: Evidence, kind: str) -> str:

@@ -49,7 +49,7 @@ def _quota(asked: Asked, match: re.Match[str]) -> Refusal:
         f"Lower what the pods ask for ({what}) or the number of replicas, free what other workloads of the namespace do not need, or"
         f" have the owner of ResourceQuota {name} raise it."
     )
-    details = {"quota": name, "requested": wanted, "used": used, "limited": limited}
+    details = {"quota": name, "requested": wanted, "used": used, "limited": limited, "alone": never}
     return Refusal("QuotaExceeded", f"ResourceQuota {name} is used up ({what})", cause, fix, details)
 
 
@@ -108,8 +108,11 @@ def _limit_range(asked: Asked, _match: re.Match[str]) -> Refusal:
         resource, bound, given = one["resource"] or one["ratio"], one["bound"], one["given"] or "not stated"
         given = given.removesuffix("0" * 6).rstrip(".") if one["ratio"] else given
         kind = one["kind"] or "limit/request ratio"
-        named = one["field"] or ("ratio" if one["ratio"] else "limit")
+        named = one["field"] or ("limit/request ratio" if one["ratio"] else "limit")
         who = _who_asks(asked, resource, f"{named}s", given) if one["scope"] == "Container" and one["field"] else ""
+        if one["ratio"] and one["scope"] == "Container":
+            who = _who_spreads(asked, resource, given)
+            kind = "maximum limit/request ratio"
         states = f"{f'container {who} has the' if who else 'the'} {named} {given}" if one["given"] else f"the pod states no {named}"
         parts.append(f"{kind} {resource} per {one['scope']} is {bound}, but {states}")
         details.append({"kind": kind, "resource": resource, "scope": one["scope"], "bound": bound, "given": given, "container": who})
@@ -131,6 +134,17 @@ def _who_asks(asked: Asked, resource: str, where: str, given: str) -> str:
         if fit.size(((one.get("resources") or {}).get(where) or {}).get(resource)) == fit.size(given)
     ]
     return str(named[0]) if len(named) == 1 else ""
+
+
+def _who_spreads(asked: Asked, resource: str, ratio: str) -> str:
+    """The container whose limit is that many times its request."""
+    found = []
+    for one in asked.containers:
+        stated = one.get("resources") or {}
+        limit, request = (fit.size((stated.get(which) or {}).get(resource)) for which in ("limits", "requests"))
+        if limit and request and f"{limit / request:.6f}" == f"{float(ratio):.6f}":
+            found.append(str(one["name"]))
+    return found[0] if len(found) == 1 else ""
 
 
 # what a violation of a Pod Security level is called -> what to set

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import Rule, is_alive, named, nearby
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import is_alive, likeness, named, nearby
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, is_ready, reference
 
 _SETTLING = 60.0  # seconds that a controller may take to act on a change
@@ -62,8 +62,8 @@ def deployment(view: View, item: Object, evidence: Evidence) -> Finding | None:
         item,
         [*ids, *(event_evidence(evidence, view.events(newest)) if newest else [])],
         f"Deployment {name} has made no progress for more than {spec.get('progressDeadlineSeconds', 600)} s (ProgressDeadlineExceeded):"
-        f" {_numbers(item)}{f'; the new ReplicaSet is ' + newest['metadata']['name'] if newest else ''}.{why}".rstrip(". "),
-        f"Read the events of {f'replicaset/' + newest['metadata']['name'] if newest else named(item)} and of its pods; undo the rollout"
+        f" {_numbers(item)}{'; the new ReplicaSet is ' + newest['metadata']['name'] if newest else ''}.{why}".rstrip(". "),
+        f"Read the events of {'replicaset/' + newest['metadata']['name'] if newest else named(item)} and of its pods; undo the rollout"
         f" (kubectl -n {item['metadata']['namespace']} rollout undo deployment/{name}) if the earlier revision served.",
     )
 
@@ -114,7 +114,7 @@ def stateful_set(view: View, item: Object, evidence: Evidence) -> Finding | None
 
 
 def service_name(view: View, item: Object, evidence: Evidence) -> Finding | None:
-    """A StatefulSet whose governing Service does not exist, where some pod asks for the host names that only it can give."""
+    """A StatefulSet whose governing Service does not exist, where a pod asks for the host names that only it gives, or its name is a typo."""
     wanted, metadata = item["spec"].get("serviceName"), item["metadata"]
     if (
         not wanted
@@ -124,8 +124,6 @@ def service_name(view: View, item: Object, evidence: Evidence) -> Finding | None
     ):
         return None
     users = _users_of_hosts(view, item, wanted)
-    if not users:
-        return None  # many charts name a Service that nobody needs
     services = view.inside("services", metadata["namespace"])
     labels = ((item["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
     fitting = [
@@ -133,6 +131,8 @@ def service_name(view: View, item: Object, evidence: Evidence) -> Finding | None
         for one in services
         if one["spec"].get("clusterIP") == "None" and one["spec"].get("selector") and one["spec"]["selector"].items() <= labels.items()
     ]
+    if not users and not (len(fitting) == 1 and likeness(wanted, fitting[0]) >= 0.7):
+        return None  # many charts name a Service that nobody needs; a typo of the one that selects the pods is none of those
     meant = fitting[0] if len(fitting) == 1 else nearby(wanted, [one["metadata"]["name"] for one in services])
     hint = f" The headless Service {meant} selects its pods." if meant in fitting else f" Service {meant} may be meant." if meant else ""
     return Finding(
@@ -141,14 +141,14 @@ def service_name(view: View, item: Object, evidence: Evidence) -> Finding | None
         object=reference(item),
         evidence=[
             evidence.add(f"{named(item)} spec.serviceName", metadata.get("creationTimestamp") or "", f"{wanted}; no such Service"),
-            evidence.add(f"{users[0][0]}", "", users[0][1]),
+            *(evidence.add(who, "", text) for who, text in users[:1]),
         ],
         details={"service_name": wanted, "meant": meant},
         title=f"StatefulSet {metadata['name']} names the Service {wanted}, which does not exist",
         root_cause=(
             f"StatefulSet {metadata['name']} has serviceName {wanted}, and there is no Service {wanted} in namespace"
-            f" {metadata['namespace']}, so the host names of its pods ({metadata['name']}-0.{wanted}) do not exist, which {users[0][0]}"
-            f" asks for.{hint}"
+            f" {metadata['namespace']}, so the host names of its pods ({metadata['name']}-0.{wanted}) do not exist"
+            f"{f', which {users[0][0]} asks for' if users else ''}.{hint}"
         ),
         suggested_fix=f"Create a headless Service {wanted} (clusterIP None) that selects the pods of {named(item)}"
         + (f", or create the StatefulSet anew with serviceName {meant} (the field cannot be changed)." if meant else "."),

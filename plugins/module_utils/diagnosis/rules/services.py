@@ -13,7 +13,6 @@ import re
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import ports
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import autoscaling, ingresses
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import (
-    Rule,
     Template,
     backing,
     corrected,
@@ -25,7 +24,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends
     templates,
     written,
 )
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, is_ready, reference
 
 _NEW = 20.0  # seconds in which the workload of a new Service may still come
@@ -182,11 +181,43 @@ def wrong_port(view: View, service: Object, evidence: Evidence) -> Finding | Non
         missed = ports.missed(view, port, pods)
         if missed is not None:
             return _wrong_port(view, service, port, missed, pods, evidence)
+    for port in (spec.get("ports") or []) if pods else []:
+        part = ports.part_missed(view, port, pods)
+        if part is not None:
+            return _strangers(view, service, port, part, pods, evidence)
     return None
+
+
+def _strangers(
+    view: View, service: Object, port: Object, part: tuple[Object, ports.Missed], pods: list[Object], evidence: Evidence
+) -> Finding:
+    """The selector takes in the pods of another application as well, which serve another port."""
+    metadata, stranger, missed = service["metadata"], view.workload(part[0]), part[1]
+    meant = next(pod for pod in pods if view.workload(pod) is not stranger)
+    finding = _wrong_port(view, service, port, missed._replace(fix=None), [part[0]], evidence)
+    theirs = part[0]["metadata"].get("labels") or {}
+    own = {key: value for key, value in pod_labels(view.workload(meant)).items() if theirs.get(key) != value}
+    selector = service["spec"]["selector"]
+    finding.severity = "warning"
+    finding.title = f"Service {metadata['name']} takes in the pods of {named(stranger)}, which do not serve its port"
+    finding.root_cause = (
+        f"Service {metadata['name']} selects {written(selector)}, which the pods of {named(stranger)} carry as well as those of"
+        f" {named(view.workload(meant))}, and they do not serve target port {ports.target(port)}: {missed.why}. So part of the connections"
+        f" to port {port['port']} fail."
+    )
+    finding.suggested_fix = (
+        f"Narrow the selector of Service {metadata['name']} to {written({**selector, **own})}, so that it leaves out {named(stranger)}."
+        if own
+        else f"Give {named(stranger)} other labels than {written(selector)}."
+    )
+    return finding
 
 
 def _wrong_port(view: View, service: Object, port: Object, missed: ports.Missed, pods: list[Object], evidence: Evidence) -> Finding:
     metadata, target, workload = service["metadata"], ports.target(port), view.workload(pods[0])
+    aside = any(map(ports.is_aside, (metadata["name"], port.get("name") or ""))) and missed.why.startswith(f"{missed.serves[:1]}"[1:-1])
+    if aside:
+        missed = missed._replace(fix=None)  # what metrics are asked for is not what the application's own port gives
     fix = f"targetPort {missed.fix}" if missed.fix else f"the one of {', '.join(map(str, missed.serves)) or 'its ports'} that is meant"
     label = f"{port['name']}: " if port.get("name") else ""
     written_port = f"{label}port {port['port']}, targetPort {port.get('targetPort', 'not set')}"
@@ -212,8 +243,18 @@ def _wrong_port(view: View, service: Object, port: Object, missed: ports.Missed,
             f" it: {missed.why}."
         ),
         suggested_fix=(
-            f"Set the targetPort of port {port['port']} of Service {metadata['name']} to"
-            f" {missed.fix if missed.fix else fix}; change the application only if it is meant to serve {target}."
+            f"Have the application serve {target}, or set the targetPort of port {port['port']} of Service {metadata['name']} to"
+            f" {missed.serves[0]}, if that is what it is for."
+            if aside
+            else (
+                f"Declare the port {target} for {port.get('protocol', 'TCP')} in {named(workload)}, or correct the protocol of the"
+                " Service's port."
+                if "is declared for" in missed.why
+                else (
+                    f"Set the targetPort of port {port['port']} of Service {metadata['name']} to"
+                    f" {missed.fix if missed.fix else fix}; change the application only if it is meant to serve {target}."
+                )
+            )
         ),
         expected_outcome=f"Connections to Service {metadata['name']} port {port['port']} are answered.",
     )

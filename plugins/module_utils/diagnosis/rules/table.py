@@ -29,11 +29,10 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import (
     termination,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.catalogue import CODES
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, Object, View
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence
 
 ContainerRule = Callable[[Container, Evidence], "Finding | None"]
-ObjectRule = Callable[[View, Object, Evidence], "Finding | None"]
 
 # what a probe may say of the application rather than of itself: then the log knows more
 _OF_THE_APPLICATION = ("unhealthy", "timeout", "command", "wrong_port")

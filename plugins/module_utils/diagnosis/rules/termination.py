@@ -10,6 +10,7 @@ from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.configuration import mounted
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, event_evidence, event_time
 
 RECENT = 3600.0  # seconds: an end that lies further back than this, in a container that is ready again, is history
@@ -20,6 +21,38 @@ _OUTLIVED_LEAST = 60.0  # seconds
 _NOT_FOUND = re.compile(r'exec: "(?P<command>[^"]*)": (?:executable file not found|stat [^:]*: no such file)', re.IGNORECASE)
 _NOT_EXECUTABLE = re.compile(r'exec: "(?P<command>[^"]*)": (?:permission denied|is a directory|exec format error)', re.IGNORECASE)
 _SHELL_NOT_FOUND = re.compile(r"[\"']?(?P<command>[^\s:\"']+)[\"']?: (?:command )?(?:not found|No such file)")
+# what stands in the log where the process could not become the command: the file is there, and its interpreter is not
+_EXEC = re.compile(r"^exec (?P<command>/?[^\s:]+): (?P<why>no such file or directory|permission denied|exec format error)$", re.IGNORECASE)
+_EXEC_MEANS = {
+    "no such file or directory": (
+        "{command} cannot be started: it does not exist, or its first line (#!) names an interpreter that the image does not have; lines"
+        " that end as on Windows (CRLF) do that too."
+    ),
+    "permission denied": "{command} may not be executed: its file mode lacks the x bit (defaultMode of its volume, say).",
+    "exec format error": "{command} is a script without a first line that names its interpreter (#!/bin/sh), so it cannot be started.",
+}
+_SCRIPT_VOLUMES = ("configMap", "secret", "projected", "downwardAPI")  # programs do not lie in these, only scripts
+# what a line of a crash means, where no code says it better
+_MEANS = (
+    (re.compile(r"(?i)too many open files"), "It has used up its file descriptors."),
+    (re.compile(r"(?i)licen[cs]e\b.{0,40}\bexpired|expired licen[cs]e"), "Its license has expired."),
+    (
+        re.compile(r"(?i)\b(?:ba|da|a|z)?sh: .{0,60}syntax error|syntax error: .{0,60}(?:unexpected|unterminated|expecting)"),
+        "The shell cannot parse the script in its command or args.",
+    ),
+    (
+        re.compile(
+            r"ModuleNotFoundError|No module named|Cannot find (?:module|package) '[^./]|ClassNotFound|NoClassDefFound|LoadError|GLIBC_"
+        ),
+        "Its image lacks a library that it needs.",
+    ),
+    (
+        re.compile(r"(?i)relation .{1,80} (?:already|does not) exist|schema version|migration"),
+        "Its database schema is not what this version expects.",
+    ),
+    (re.compile(r"(?i)too many (?:clients|connections)|connection slots"), "The database has no connection left for it."),
+)
+_BY_ITSELF = " The kubelet did not tell it to end: something inside the container sends the signal, or it ends with this code of its own."
 _OOM_AT_START = re.compile(r"(?i)container init was OOM-killed|memory limit too low")
 _WORKING_DIRECTORY = re.compile(r'(?i)(?:chdir to cwd \(\\?"(?P<cwd>[^"\\]+)|mkdir (?P<made>/\S+?):)')
 _START_REASONS = ("RunContainerError", "CreateContainerError", "StartError", "ContainerCannotRun")
@@ -76,7 +109,7 @@ def out_of_memory(container: Container, evidence: Evidence) -> Finding | None:
                 f"The kernel killed {container.described} (OOMKilled, exit code {ended.get('exitCode')}) when it used more memory than its"
                 f" limit of {limit}"
                 + (", before its command had even started" if at_start else "")
-                + f"; it has restarted {container.restarted}."
+                + (f"; it has restarted {container.restarted}." if container.restarts else ".")
             ),
             suggested_fix=(
                 "Raise the memory limit by a bounded step; if it is killed again at a higher limit, look for a leak before raising it"
@@ -116,6 +149,8 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
             if _NOT_FOUND.search(message)
             else "The command is in the image, but it cannot be executed: the runtime could not start it."
         )
+    elif ended_badly(container) and (unstarted := _unstarted(container)):
+        found, what = unstarted
     elif ended_badly(container) and code in (126, 127):
         what = {127: "The shell did not find a command (exit code 127).", 126: "A command exists but may not be executed (exit code 126)."}[
             code
@@ -138,9 +173,28 @@ def command_not_found(container: Container, evidence: Evidence) -> Finding | Non
         root_cause=(
             f"{what}{f' It looked for {missing!r}.' if missing else ''} The command is"
             f" {' '.join(command)[:200] or 'the one built into the image'}."
+            f"{mounted(container, missing)}"
         ),
         suggested_fix="Correct command or args in the pod template, or use an image that holds the command.",
         expected_outcome="The container starts and stays running.",
+    )
+
+
+def _unstarted(container: Container) -> tuple[re.Match[str], str] | None:
+    """What the runtime wrote to the log instead of the application. A program for another architecture is not meant."""
+    said = reading.lines(container.log()[1])
+    found = _EXEC.search(said[0].text) if len(said) == 1 else None
+    if not found or (found["why"].lower() == "exec format error" and not _is_script(container, found["command"])):
+        return None
+    return found, _EXEC_MEANS[found["why"].lower()].format(command=found["command"])
+
+
+def _is_script(container: Container, path: str) -> bool:
+    """Whether a path lies in a volume made of text."""
+    text = {one["name"] for one in container.pod["spec"].get("volumes") or [] if any(kind in one for kind in _SCRIPT_VOLUMES)}
+    return path.endswith(".sh") or any(
+        one["name"] in text and f"{path}/".startswith(f"{one['mountPath'].rstrip('/')}/")
+        for one in container.spec.get("volumeMounts") or []
     )
 
 
@@ -235,17 +289,22 @@ def application_error(container: Container, evidence: Evidence) -> Finding | Non
     ids += event_evidence(evidence, container.view.events(container.pod, "BackOff"))
     how = f"exit code {code}" + (f" ({_SIGNALS[code]})" if code in _SIGNALS else "")
     said = f"; its log says: {line.text[:200]}" if line else "; no line of its log could be read"
+    told = "" if container.view.events(container.pod, "Killing") or code not in (130, 143) else _BY_ITSELF
     return Finding(
         code="AppCrash",
         container=container.name,
         evidence=ids,
         details={"line": line.text if line else "", "finished": ended.get("finishedAt", "")},
         title=f"container {container.name} crashes with {how}",
-        root_cause=f"The application in {container.described} ends with {how}{said}.",
+        root_cause=f"The application in {container.described} ends with {how}{said}.{told}{_meaning(line.text if line else '')}",
         suggested_fix="Correct what the log line names (configuration, environment, dependency or code)"
         + (", or return to the revision that worked." if container.view.workload(container.pod)["kind"] == "Deployment" else "."),
         expected_outcome="The container starts and stays running.",
     )
+
+
+def _meaning(line: str) -> str:
+    return next((f" {means}" for pattern, means in _MEANS if pattern.search(line)), "")
 
 
 def main_process_ends(container: Container, evidence: Evidence) -> Finding | None:
@@ -253,15 +312,22 @@ def main_process_ends(container: Container, evidence: Evidence) -> Finding | Non
     again = bool(ended) and container.restarts >= 1 and container.pod["spec"].get("restartPolicy", "Always") == "Always"
     if container.once or container.terminated.get("exitCode") != 0 or not (again or container.waiting.get("reason") == "CrashLoopBackOff"):
         return None
+    said = reading.lines(container.log()[1])
+    command = " ".join([*(container.spec.get("command") or []), *(container.spec.get("args") or [])])[:200]
+    ids = [_state_evidence(container, evidence), *event_evidence(evidence, container.view.events(container.pod, "BackOff"))]
+    if said:
+        ids.append(_log_evidence(container, evidence, said[-1]))
     return Finding(
         code="MainProcessEnds",
         container=container.name,
         details={},
-        evidence=[_state_evidence(container, evidence), *event_evidence(evidence, container.view.events(container.pod, "BackOff"))],
+        evidence=ids,
         title=f"the main process of container {container.name} ends by itself",
         root_cause=(
             f"Container {container.name} ends with exit code 0 and is started again, because pods of a"
-            f" {container.view.workload(container.pod)['kind']} must keep running."
+            f" {container.view.workload(container.pod)['kind']} must keep running. Its command is"
+            f" {command or 'the one built into the image'}"
+            + (f"; its log ends with: {said[-1].text[:200].rstrip('. ')}." if said else "; it writes no log.")
         ),
         suggested_fix="Run a process that stays in the foreground, or make this a Job.",
         expected_outcome="The container keeps running.",

@@ -17,8 +17,16 @@ from typing import Any, Callable
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import policies, ports
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import initialisation, rollouts
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.folding import (
+    absorb,
+    add_entries,
+    fold_dns,
+    fold_nodes,
+    fold_shared,
+    fold_webhooks,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import SEVERITIES, Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.hosts import Upstream, behind, is_address, is_outside
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View, is_ready, reference
 
@@ -34,22 +42,6 @@ _DEPENDENT = (
     "JobFailed",
 )
 _OF_SERVICE = ("SelectorMismatch", "TargetPortMismatch")  # Service findings that explain why it does not answer
-# a missing object that several workloads need is one problem
-_SHARED = ("ConfigMapMissing", "SecretMissing", "ConfigKeyMissing", "ServiceAccountMissing", "ClaimMissing", "PriorityClassMissing")
-_SHARED_NAMES = ("name", "claim", "account", "priority")  # of details
-# what a sick node does to its pods
-_OF_NODE = {
-    "NodeNotReady": (
-        "StuckTerminating",
-        "SandboxFailed",
-        "RolloutStuck",
-        "KilledNotOOM",
-        "ReadinessProbeFailing",
-        "DependencyUnreachable",
-        "PodRejected",
-    ),
-    "NodePressure": ("Evicted", "PodRejected", "OOMKilledNoLimit"),
-}
 _SPEECHLESS = re.compile(r"(?i)^\s*(?:segmentation fault|usage:|killed|terminated|exit(?:ed)? |command terminated|.*\bexit status \d+\s*$)")
 _TIMEOUT = re.compile(
     r"(?i)time[d-]? ?out|deadline exceeded|no route to host|unreachable|EHOSTUNREACH|ETIMEDOUT|operation in progress|did not"
@@ -86,8 +78,8 @@ _ADVICE: dict[str, Callable[[Upstream, Finding], str]] = {
 
 def fold(view: View, findings: list[Finding]) -> list[Finding]:
     """One finding per cause. What depends on it goes into its ``affects``; what depends on something without a finding says what is there."""
-    kept = _fold_shared([rollouts.superseded(view, finding) for finding in findings])
-    kept = _fold_dns(_fold_nodes(view, kept))
+    kept = fold_shared([rollouts.superseded(view, finding) for finding in findings])
+    kept = fold_webhooks(fold_dns(fold_nodes(view, kept)))
     hosts: dict[tuple[str, int, str], Upstream | None] = {}
     known = {id(finding): _upstream(view, finding, hosts) for finding in kept}
     by_address: dict[tuple[str, ...], list[Finding]] = {}
@@ -98,12 +90,12 @@ def fold(view: View, findings: list[Finding]) -> list[Finding]:
     for finding in kept:
         root = roots[id(finding)]
         if root is not finding:
-            _absorb(root, finding)
+            absorb(root, finding)
     left = [finding for finding in kept if roots[id(finding)] is finding]
     for finding in left:
         _explain(view, finding, known[id(finding)], targets[id(finding)])
     left = _fold_same_target(view, left, known)
-    return _add_entries(view, left)
+    return add_entries(view, left)
 
 
 def _roots(findings: list[Finding], targets: dict[int, Finding | None]) -> dict[int, Finding]:
@@ -141,7 +133,7 @@ def _upstream(view: View, finding: Finding, hosts: dict[tuple[str, int, str], Up
         hosts[asked] = behind(view, *asked)
     found = hosts[asked]
     if hinted and found is not None and found.state not in ("external", "manual"):
-        finding.details = {**finding.details, "host": host, "port": port}
+        finding.details = {**finding.details, "host": host, "port": port, "hinted": True}
         now = ", which has ready pods now" if found.state == "serving" else ""
         finding.root_cause = f"{finding.root_cause.rstrip('. ')}. Its command asks {hinted}{now}."
     return found
@@ -168,6 +160,12 @@ def _cause(finding: Finding, upstream: Upstream | None, by_address: dict[tuple[s
         down = next((one for group in by_address.values() for one in group if one.code == "DNSDown"), None)
         if down and own != _address(down) and (upstream is None or upstream.state != "missing"):
             return down
+    if finding.code in _DEPENDENT and _is_about_names(finding):
+        nameless = (
+            one for group in by_address.values() for one in group if one.code == "ServiceNameMissing" and _needs_name_of(finding, one)
+        )
+        if named_by := next(nameless, None):
+            return named_by
     if upstream is None:
         return None
     if upstream.service is not None:
@@ -183,6 +181,13 @@ def _cause(finding: Finding, upstream: Upstream | None, by_address: dict[tuple[s
         *(one for address in sorted(nodes) for one in by_address.get(address, []) if one.code == "NodeNotReady"),
     ]
     return next(iter(explaining), None)
+
+
+def _needs_name_of(finding: Finding, stateful: Finding) -> bool:
+    """Whether a log line asks for the host name of a pod that only the missing governing Service of its StatefulSet would give."""
+    said = str(finding.details.get("line") or finding.root_cause)
+    host = rf"(?<![\w.-]){re.escape(stateful.object['name'])}-\d+\.{re.escape(stateful.details['service_name'])}(?![\w-])"
+    return finding.object["namespace"] == stateful.object["namespace"] and bool(re.search(host, said))
 
 
 def _key(item: Object) -> tuple[str, ...]:
@@ -209,6 +214,13 @@ def _explain(view: View, finding: Finding, upstream: Upstream | None, target: Fi
         if advice:
             finding.suggested_fix = advice(upstream, finding)
         return
+    if upstream is not None and upstream.state == "external" and upstream.service is not None:
+        alias = upstream.service["spec"].get("externalName", "")
+        finding.root_cause = f"{finding.root_cause.rstrip('. ')}. Service {upstream.name} is of type ExternalName and stands for {alias}."
+        finding.suggested_fix = (
+            f"Correct externalName ({alias}) of Service {upstream.name} in namespace {upstream.namespace} if another host is meant; else"
+            f" have {alias} answer, and its name resolved by the cluster's DNS."
+        )
     verdict = _blocked(view, finding, upstream)
     if verdict is not None:
         finding.details["was"] = finding.code
@@ -241,7 +253,7 @@ def _blocked(view: View, finding: Finding, upstream: Upstream | None) -> policie
     host, port = str(finding.details.get("host") or ""), finding.details.get("port") or 0
     if _is_about_names(finding):
         return None if _NO_NAME.search(said) else policies.dns_blocked(view, pod)
-    if not _TIMEOUT.search(said) and finding.code != "InitContainerStuck":
+    if not _TIMEOUT.search(said) and finding.code != "InitContainerStuck" and not finding.details.get("hinted"):
         return None
     if not is_address(host) and (verdict := policies.dns_blocked(view, pod)) and not _TIMEOUT.search(said):
         return verdict
@@ -276,7 +288,7 @@ def _fold_same_target(view: View, findings: list[Finding], known: dict[int, Upst
             key = (upstream.state, upstream.namespace, upstream.name)
         root = first.setdefault(key, finding) if key else finding
         if root is not finding:
-            _absorb(root, finding)
+            absorb(root, finding)
         else:
             left.append(finding)
     used = {
@@ -293,77 +305,6 @@ def _fold_same_target(view: View, findings: list[Finding], known: dict[int, Upst
             user.evidence += [one for one in finding.evidence if one not in user.evidence]
     wanted = [id(one) for one in findings]
     return sorted(kept, key=lambda one: wanted.index(id(one)))
-
-
-def _fold_shared(findings: list[Finding]) -> list[Finding]:
-    """The same missing object, named by several workloads: the first by name has the others in ``affects``."""
-    first: dict[tuple[str, ...], Finding] = {}
-    gone = set()
-    for finding in sorted(findings, key=lambda one: (one.object["namespace"], one.object["name"], one.container)):
-        name = next((str(finding.details[key]) for key in _SHARED_NAMES if finding.details.get(key)), "")
-        if finding.code not in _SHARED or not name:
-            continue
-        root = first.setdefault((finding.code, finding.object["namespace"], name, str(finding.details.get("key") or "")), finding)
-        if root is not finding:
-            _absorb(root, finding)
-            gone.add(id(finding))
-    return [finding for finding in findings if id(finding) not in gone]
-
-
-def _fold_nodes(view: View, findings: list[Finding]) -> list[Finding]:
-    """What a sick node does to the pods on it belongs to the node's finding."""
-    sick = {(one.code, one.object["name"]): one for one in findings if one.code in _OF_NODE and one.object["kind"] == "Node"}
-    left = []
-    for finding in findings:
-        nodes = {(view.pod(one["uid"]) or {"spec": {}})["spec"].get("nodeName") for one in finding.pods}
-        roots = [root for (code, name), root in sick.items() if finding.code in _OF_NODE[code] and nodes == {name}]
-        if roots:
-            _absorb(roots[0], finding)
-        else:
-            left.append(finding)
-    return left
-
-
-def _fold_dns(findings: list[Finding]) -> list[Finding]:
-    """What ails the DNS pods is why the DNS is down: it is said there, and once."""
-    down = next((one for one in findings if one.code == "DNSDown"), None)
-    if down is None:
-        return findings
-    uids, workload = {one["uid"] for one in down.pods}, down.details.get("workload")
-    left = []
-    for finding in findings:
-        if finding is down or not (finding.object == workload or uids & {one["uid"] for one in finding.pods}):
-            left.append(finding)
-            continue
-        down.root_cause = f"{down.root_cause} {finding.root_cause}"
-        down.suggested_fix = f"{finding.suggested_fix} ({_what(finding)} in namespace kube-system)"
-        down.evidence += [one for one in finding.evidence if one not in down.evidence]
-        down.details["because"] = finding.code
-    return left
-
-
-def _add_entries(view: View, findings: list[Finding]) -> list[Finding]:
-    """Ingresses that lead to a Service that does not work are affected by its finding."""
-    for finding in findings:
-        if finding.object["kind"] != "Service":
-            continue
-        for item in view.inside("ingresses", finding.object["namespace"]):
-            if f"'name': '{finding.object['name']}'" in str(item["spec"]):
-                _affect(finding, reference(item))
-    return findings
-
-
-def _absorb(root: Finding, finding: Finding) -> None:
-    for one in (finding.object, *finding.affects):
-        _affect(root, one)
-    root.evidence += [one for one in finding.evidence if one not in root.evidence]
-    if root.severity and SEVERITIES.index(finding.severity or "critical") > SEVERITIES.index(root.severity):
-        root.severity = finding.severity or "critical"
-
-
-def _affect(root: Finding, item: dict[str, str]) -> None:
-    if item != root.object and item not in root.affects:
-        root.affects.append(dict(item))
 
 
 def _is_about_names(finding: Finding) -> bool:
