@@ -654,6 +654,6 @@ def test_one_damaged_record_does_not_hide_the_others(stage: Stage, tmp_path: Pat
     ansible = Ansible(tmp_path)
     shutil.copytree(stage.ansible.records, ansible.records)
     content("")(ansible.records)
-    ansible("diagnose", namespace=stage.kubectl.namespace).ok()
+    ansible("diagnose", namespace=stage.kubectl.namespace, again=True).ok()
     assert ansible.state("0004") == "proposed" and Directory(str(tmp_path / "records"), FEATURE).load("0004").digest
     ansible("resume").refused(f"Record {OPEN} holds no event")
