@@ -17,10 +17,14 @@ Object = dict[str, Any]
 
 
 def needed(pods: list[Object], events: list[Object]) -> list[tuple[str, str]]:
-    """(namespace, name) of the ConfigMaps that pods which cannot start name by key."""
+    """(namespace, name) of the ConfigMaps that pods which cannot start name by key, and of those that pods which crash have mounted."""
     unmounted = {event["involvedObject"].get("uid") for event in events if event.get("reason") == _MOUNT}
     stuck = [pod for pod in pods if pod["metadata"].get("uid") in unmounted or _is_refused(pod)]
-    return list(dict.fromkeys((pod["metadata"]["namespace"], name) for pod in stuck for name in _by_key(pod["spec"])))
+    crashed = [pod for pod in pods if _has_crashed(pod)]
+    named = [(pod, name) for pod in stuck for name in _by_key(pod["spec"])] + [
+        (pod, name) for pod in crashed for name in _mounted(pod["spec"])
+    ]
+    return list(dict.fromkeys((pod["metadata"]["namespace"], name) for pod, name in named))
 
 
 def read(api: Api, wanted: list[tuple[str, str]], configmaps: list[Object]) -> list[Object]:
@@ -49,6 +53,23 @@ def _is_refused(pod: Object) -> bool:
     status = pod.get("status", {})
     statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     return any(((one.get("state") or {}).get("waiting") or {}).get("reason") == _WAITING for one in statuses)
+
+
+def _has_crashed(pod: Object) -> bool:
+    status = pod.get("status", {})
+    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    return any(
+        not one.get("ready") and (state or {}).get("terminated", {}).get("exitCode")
+        for one in statuses
+        for state in (one.get("state"), one.get("lastState"))
+    )
+
+
+def _mounted(spec: Object) -> Iterator[str]:
+    for volume in spec.get("volumes") or ():
+        for source in [volume.get("configMap"), *(one.get("configMap") for one in (volume.get("projected") or {}).get("sources") or ())]:
+            if source and source.get("name") != "kube-root-ca.crt":
+                yield from _name(source)
 
 
 def _by_key(spec: Object) -> Iterator[str]:

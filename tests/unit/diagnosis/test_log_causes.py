@@ -1367,3 +1367,13 @@ def test_repeated_lines_and_times_come_from_the_kubelet() -> None:
     cause = recurring(log)
     assert cause is not None and cause.time == "2026-11-21T11:59:00.123456789Z" and cause.repeated == 5
     assert cause.times == tuple(f"2026-11-21T11:59:0{number}.123456789Z" for number in (2, 3, 4))
+
+
+FETCH = "2026-11-21T12:0{0}:00Z INFO job {0} started\n2026-11-21T12:0{0}:10Z WARN retrying fetch: connection refused by feed.example:443, attempt 1/5\n"
+
+
+def test_a_try_that_is_made_again_while_work_goes_on_is_no_cause() -> None:
+    works = "".join(FETCH.format(minute) + f"2026-11-21T12:0{minute}:30Z INFO job {minute} done\n" for minute in range(6))
+    assert recurring(works) is None
+    stuck = recurring("".join(FETCH.format(minute) for minute in range(6)))
+    assert stuck is not None and stuck.code == "DependencyUnreachable"

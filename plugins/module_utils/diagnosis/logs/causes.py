@@ -44,6 +44,8 @@ _CONFIG_FILE = re.compile(r"(?i)\.(?:conf|cfg|cnf|ya?ml|json|ini|properties|toml
 _DECODES = re.compile(
     r"JSONDecodeError|SyntaxError: .*JSON|Json(?:Parse|Processing|Syntax)\w*|DecodeError|UnmarshalTypeError|ParseError"
 )  # of any text
+_DONE = re.compile(r"(?i)\b(?:done|completed?|succe(?:ss|eded)|finished|processed|sent|delivered|ok|200)\b")  # work that went through
+_RETRY = re.compile(r"(?i)\bretry|\bretries\b|\battempt \d|\btry \d+ of \d")
 _CHANGED = re.compile(
     r"(?i)\b(?:config\w*|settings?)\b.{0,80}\b(?:reload\w*|chang\w+|appl\w+|updat\w+)|\breload\w*\b.{0,80}\b(?:config\w*|settings?)"
 )
@@ -230,7 +232,7 @@ def recurring(text: str, least: int = 3, side: bool = False) -> Cause | None:
         if any(reading.goes_well(entry) and _clears(entry, last) for entry in found[last.position + 1 :]):
             continue
         first = group[0]
-        if first.cause is None:
+        if first.cause is None or _retried(found, group[-least:]):
             continue
         cause = replace(first.cause, repeated=len(group), times=tuple(case.entry.time for case in group[-3:]))
         near = [case for case in cases if first.position - 6 < case.position < first.position]
@@ -239,6 +241,15 @@ def recurring(text: str, least: int = 3, side: bool = False) -> Cause | None:
             return replace(reason.cause, leads_to=cause.says, repeated=cause.repeated, times=cause.times)
         return replace(cause, after=_change(found[max(0, first.position - 4) : first.position]))
     return None
+
+
+def _retried(found: Sequence[Entry], group: Sequence[_Case]) -> bool:
+    """Whether each of these is a try that is made again, and work goes on before the next: a healthy application with a flaky neighbour."""
+    return all(
+        bool(_RETRY.search(case.entry.text))
+        and any(not entry.is_error and _DONE.search(entry.text) for entry in found[case.position + 1 : after.position])
+        for case, after in zip(group, group[1:])
+    )
 
 
 def _clears(entry: Entry, case: _Case) -> bool:
