@@ -14,9 +14,10 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import snapshot 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis import workflow
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import history, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 
 from tests.unit.diagnosis.objects import Object, controller, deployment, ended, event, looping, pod, replicaset, running, snapshot, spec
 from tests.unit.operation.server import WEB, Server, refuse
@@ -214,3 +215,42 @@ def test_a_saved_snapshot_holds_no_secret_and_gives_the_same_findings(tmp_path: 
     assert "hunter2" not in saved.read_text(encoding="utf-8") and "fast" in saved.read_text(encoding="utf-8")
     assert run(tmp_path, saved.read_text(encoding="utf-8"))["findings"] == first["findings"]
     assert "hunter2" not in json.dumps(first)
+
+
+def many(count: int) -> dict[str, Any]:
+    """So many crashing workloads, one pod each."""
+    items: list[Object] = []
+    for number in range(count):
+        top = controller("StatefulSet", f"db-{number}")
+        items += [top, pod(looping(ended(1)), name=f"db-{number}-0", owner=top)]
+    return snapshot(*items)
+
+
+@pytest.mark.parametrize("sweep, count, proposals", [("each", 3, 3), ("summary", 3, 1), ("auto", 100, 100), ("auto", 101, 1), ("each", 101, 101)])
+def test_a_record_for_each_or_one_for_all(tmp_path: Path, sweep: str, count: int, proposals: int) -> None:
+    result = run(tmp_path, many(count), sweep=sweep)
+    assert len(result["proposals"]) == proposals and len(result["findings"]) == count
+
+
+def test_a_summary_ranks_and_says_how_to_go_on(tmp_path: Path) -> None:
+    result = run(tmp_path, many(3), sweep="summary", namespace="shop")
+    [proposal] = result["proposals"]
+    assert proposal["title"] == "3 findings about 3 objects in namespace shop" and proposal["plan"] is None
+    assert proposal["target"] == {"kind": "Namespace", "namespace": "", "name": "shop"}
+    assert proposal["by_hand"][0] == "ansible-playbook aiops.k8s.diagnose -e target_namespace=shop -e workload=statefulset/db-0"
+    document = payload(proposal, result, [], "ansible-playbook x", {}, DEFAULTS)
+    assert document["plan"] is None and len(document["findings"]) == 3
+
+
+def test_a_fix_that_failed_is_not_proposed_again(tmp_path: Path) -> None:
+    first = run(tmp_path, snapshot(*out_of_memory()))
+    [proposal] = first["proposals"]
+    before = {
+        "id": "0007", "workflow": "diagnose", "state": "rolled_back", "cluster": {"uid": first["cluster"]["uid"], "server": ""},
+        "target": proposal["target"], "fingerprint": history.fingerprint(proposal["plan"]), "basis": proposal["basis"], "failed": True,
+        "undoes": "", "applied": True, "digest": "x",
+    }  # fmt: skip
+    [again] = run(tmp_path, snapshot(*out_of_memory()), history=[before])["proposals"]
+    assert again["plan"] is None and "record 0007 did that, and it rolled back" in again["no_plan_reason"]
+    [elsewhere] = run(tmp_path, snapshot(*out_of_memory()), history=[{**before, "basis": "another template"}])["proposals"]
+    assert elsewhere["plan"]

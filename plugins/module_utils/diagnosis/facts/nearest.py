@@ -9,14 +9,22 @@ import difflib
 from typing import Iterable
 
 _ALIKE = 0.75  # of difflib's ratio, below which names have little to do with each other
+_SWAPPED = 0.95
 _CLEAR = 0.05  # by which the nearest must be nearer than the next
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that ``name`` was meant to be; empty where none is near, or two are."""
-    ranked = sorted(
-        ((difflib.SequenceMatcher(None, name.lower(), one.lower()).ratio(), one) for one in set(known) if one != name), reverse=True
-    )
+    ranked = sorted(((_likeness(name.lower(), one.lower()), one) for one in set(known) if one != name), reverse=True)
     if not ranked or ranked[0][0] < _ALIKE or (len(ranked) > 1 and ranked[0][0] - ranked[1][0] < _CLEAR):
         return ""
     return ranked[0][1]
+
+
+def _likeness(one: str, other: str) -> float:
+    """difflib's ratio; two neighbouring letters that changed places count as nearly the same, however short the name."""
+    differing = [position for position, pair in enumerate(zip(one, other)) if pair[0] != pair[1]]
+    swapped = len(one) == len(other) and len(differing) == 2 and differing[1] == differing[0] + 1
+    if swapped and one[differing[0]] == other[differing[1]] and one[differing[1]] == other[differing[0]]:
+        return _SWAPPED
+    return difflib.SequenceMatcher(None, one, other).ratio()
