@@ -182,7 +182,16 @@ CASES = {
         Broken("lower_request", lambda c: [web(c, resources={"requests": {"cpu": "500"}})], event("FailedScheduling", "Insufficient cpu")),
         Broken(
             "correct_node_selector",
-            lambda c: [web(c, pod={"nodeSelector": {"kubernetes.io/os": "linus"}})],
+            lambda c: [
+                web(
+                    c,
+                    pod={
+                        "nodeSelector": {
+                            "kubernetes.io/hostnmae": Kubectl(c, "").get("nodes")["items"][0]["metadata"]["labels"]["kubernetes.io/hostname"]
+                        }
+                    },
+                )
+            ],
             event("FailedScheduling", "node affinity/selector"),
         ),
         Broken(

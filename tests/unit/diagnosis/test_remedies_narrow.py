@@ -114,10 +114,12 @@ def test_a_request_that_no_node_grants() -> None:
 @pytest.mark.parametrize(
     "labels, wanted, after",
     [
-        ({"disktype": "ssd"}, {"disktype": "sdd"}, {"disktype": "ssd"}),
+        ({"disktype": "nvme"}, {"disktype": "nmve"}, {"disktype": "nvme"}),
         ({"disktype": "ssd"}, {"disktyp": "ssd"}, {"disktype": "ssd"}),
         ({"disktype": "ssd"}, {"disktype": "nvme"}, None),
         ({"zone": "a"}, {"gpu": "true"}, None),
+        ({"zone": "eu-1a"}, {"zone": "eu-1b"}, None),
+        ({"pool": "pool-2"}, {"pool": "pool-3"}, None),
     ],
 )
 def test_a_node_selector_with_a_typo(labels: dict[str, str], wanted: dict[str, str], after: dict[str, str] | None) -> None:

@@ -110,9 +110,9 @@ CLAIMS: list[tuple[str, list[Object], str, list[str]]] = [
     ("volume mode", [waits(), claim(storage_class="manual", volumeMode="Block"), hand("v1")], "ClaimPending", ["volumeMode Filesystem"]),
     (
         "volume by name is missing",
-        [waits(), claim(storage_class="", volumeName="pv-1"), volume("pv-7", "")],
+        [waits(), claim(storage_class="", volumeName="pv-daat"), volume("pv-data", "")],
         "ClaimPending",
-        ["pv-1 by name", "does not exist (there is pv-7)"],
+        ["pv-daat by name", "does not exist (there is pv-data)"],
     ),
     (
         "volume by name is of another class",
