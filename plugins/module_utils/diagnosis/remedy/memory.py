@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import math
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, memory
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
@@ -16,7 +17,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
     Remedy,
     container_of,
     managed,
-    named,
     without_template,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View

@@ -49,11 +49,6 @@ Proposer = Callable[[View, Finding, Object, Bounds], Outcome]
 Edit = Callable[[dict[str, Any]], bool]  # changes a container of the template in place, and says whether it did
 
 
-def named(workload: Object) -> str:
-    """``deployment/web``."""
-    return f"{workload['kind'].lower()}/{workload['metadata']['name']}"
-
-
 def all_containers(workload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Init containers and containers of the pod template."""
     spec = workload["spec"]["template"]["spec"]

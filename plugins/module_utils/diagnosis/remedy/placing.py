@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, cpu, memory
@@ -16,7 +17,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
     container_of,
     edited,
     managed,
-    named,
     without_template,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import hosts
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Outcome, Remedy, named
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Outcome, Remedy
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, plan as plans
 

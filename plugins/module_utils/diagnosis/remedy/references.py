@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
     Bounds,
@@ -15,7 +16,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
     all_containers,
     edited,
     managed,
-    named,
     without_template,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.revisions import last_good

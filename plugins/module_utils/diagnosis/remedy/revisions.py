@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
@@ -20,7 +21,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
     carries_secret,
     literal_secrets,
     managed,
-    named,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import plan as plans
