@@ -29,18 +29,24 @@ CASES: dict[str, Case] = {case.name: case for case in sorted(_ALL, key=lambda ca
 # Variants of others: replayed from their recordings by every test run, staged with AIOPS_CORPUS=all and by make bench
 VARIANTS = frozenset("""
     autoscaler-without-requests chain-by-selector claim-pending-no-class claim-pending-too-big claim-stuck-terminating
-    command-missing-after-update command-not-executable config-file-missing configmap-missing-after-update cpu-too-much-after-update
-    crash-after-update crash-bare-pod crash-daemonset crash-in-cronjob crash-one-replica crash-sidecar crash-without-a-log cronjob-that-ran
-    csi-driver-missing daemon-goes-to-background dependency-came-back directory-over-a-file dotnet-file-missing empty-dir-full
-    ephemeral-storage-limit ephemeral-storage-too-much fine-daemonset image-never-pulled image-not-found-after-update
-    image-not-found-cronjob image-not-found-daemonset image-not-found-in-init image-not-found-in-sidecar image-not-found-job
-    image-pull-secret-missing image-registry-unknown-host ingress-port-missing init-hangs init-waits-for-a-service job-dependency
-    job-failed-after-retries job-held-by-sidecar json-environment key-missing-volume liveness-exec liveness-times-out liveness-too-tight
-    liveness-wrong-after-update liveness-wrong-path native-sidecar no-objects node-affinity node-module-missing oom-job oom-native-sidecar
-    oom-pod oom-statefulset pod-affinity pod-security-restricted preempted probe-of-nothing quota-job quota-memory rbac-forbidden-running
-    readiness-exec readiness-sidecar readiness-unknown-port-name ruby-login-refused rust-port-in-use secret-missing-in-init
-    secret-missing-projected segmentation-fault selector-extra-label service-account-missing-daemonset shell-missing startup-too-tight
-    stateful-name-missing storage-class-missing-statefulset subpath-through-a-file tls-expired unready-for-lack-of-its-database
+    command-missing-after-update command-missing-in-shell command-not-executable completed-pod config-file-missing
+    configmap-missing-after-update configmap-missing-volume cpu-too-much-after-update crash-after-update crash-bare-pod
+    crash-daemonset crash-in-cronjob crash-init crash-native-sidecar crash-one-replica crash-sidecar crash-without-a-log
+    cronjob-that-ran csi-driver-missing daemon-goes-to-background dependency-came-back directory-over-a-file
+    dotnet-file-missing empty-dir-full ephemeral-storage-limit ephemeral-storage-too-much fine-daemonset fine-statefulset
+    go-no-such-host image-never-pulled image-not-found-after-update image-not-found-cronjob image-not-found-daemonset
+    image-not-found-in-init image-not-found-in-sidecar image-not-found-job image-pull-secret-missing image-registry-busy
+    image-registry-unknown-host ingress-port-missing init-hangs init-waits-for-a-service job-dependency job-failed
+    job-failed-after-retries job-held-by-sidecar json-environment key-missing-secret key-missing-volume liveness-exec
+    liveness-times-out liveness-too-tight liveness-wrong-after-update liveness-wrong-path named-target-port native-sidecar
+    nfs-mount-fails no-objects node-affinity node-connection-refused node-module-missing oom-job oom-native-sidecar
+    oom-pod oom-sidecar oom-statefulset pod-affinity pod-deadline pod-security-restricted preempted privileged-port
+    probe-of-nothing quota-job quota-memory rbac-forbidden-running readiness-exec readiness-sidecar
+    readiness-unknown-port-name readiness-wrong-path rejected-for-node-selector rejected-for-sysctl ruby-login-refused
+    running-job rust-port-in-use script-not-executable secret-missing-in-init secret-missing-projected
+    secret-missing-volume segmentation-fault selector-extra-label service-account-missing-daemonset shell-missing
+    startup-too-tight stateful-name-missing storage-class-missing-statefulset subpath-through-a-file suspended-job
+    target-port-name-missing tls-expired tolerates-taints undeclared-port unknown-flag unready-for-lack-of-its-database
     unused-configuration working-directory-is-a-file
     """.split())
 CORE = frozenset(CASES) - VARIANTS
