@@ -186,7 +186,8 @@ def _has_state(pod: dict[str, Any]) -> bool:
 
 def remove(api: Api) -> None:
     """Delete what ``create`` made. The controllers go first, so that nobody makes the pods again; their grace would be kwok's to wait for."""
-    names = [one["metadata"]["name"] for one in api.pages("/api/v1/namespaces", {"labelSelector": f"{kwok.LABEL}=namespace"})]
+    mine = {"labelSelector": f"{kwok.LABEL}=namespace"}
+    names = [one["metadata"]["name"] for one in api.pages("/api/v1/namespaces", mine)]
     at_once = {"gracePeriodSeconds": "0", "propagationPolicy": "Background"}
 
     def empty(name: str) -> None:
@@ -200,8 +201,8 @@ def remove(api: Api) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(empty, names))
-    while any(True for _one in _simulated_pods(api)):
-        time.sleep(2)
+    while any(True for _one in _simulated_pods(api)) or any(True for _one in api.pages("/api/v1/namespaces", mine)):
+        time.sleep(2)  # the next size makes namespaces of the same names
 
 
 def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float, str]:
