@@ -41,6 +41,7 @@ _TARGETS = {
     "job": "jobs",
     "cronjob": "cronjobs",
 }
+_SHOWN_REPLICAS = 3  # whose evidence a finding keeps: the others say the same
 _LOCAL = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 
 
@@ -131,7 +132,8 @@ def _fold_replicas(found: Iterable[Finding]) -> list[Finding]:
         if known is finding:
             continue
         known.pods += [one for one in finding.pods if one not in known.pods]
-        known.evidence += [one for one in finding.evidence if one not in known.evidence]
+        if len(known.pods) <= _SHOWN_REPLICAS:
+            known.evidence += [one for one in finding.evidence if one not in known.evidence]
         if "finished" in known.details:
             known.details["finished"] = max(known.details["finished"], finding.details.get("finished", ""))
     return list(folded.values())
