@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, segment
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of, statuses_of
 
 _MOST = 20
 _WAITING = "CreateContainerConfigError"
@@ -50,17 +51,13 @@ def read(api: Api, wanted: list[tuple[str, str]], configmaps: list[Object]) -> l
 
 
 def _is_refused(pod: Object) -> bool:
-    status = pod.get("status", {})
-    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    return any(((one.get("state") or {}).get("waiting") or {}).get("reason") == _WAITING for one in statuses)
+    return any(((one.get("state") or {}).get("waiting") or {}).get("reason") == _WAITING for one in statuses_of(pod))
 
 
 def _has_crashed(pod: Object) -> bool:
-    status = pod.get("status", {})
-    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     return any(
         not one.get("ready") and (state or {}).get("terminated", {}).get("exitCode")
-        for one in statuses
+        for one in statuses_of(pod)
         for state in (one.get("state"), one.get("lastState"))
     )
 
@@ -73,7 +70,7 @@ def _mounted(spec: Object) -> Iterator[str]:
 
 
 def _by_key(spec: Object) -> Iterator[str]:
-    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+    for container in containers_of(spec):
         for one in container.get("env") or ():
             yield from _name((one.get("valueFrom") or {}).get("configMapKeyRef"))
     for volume in spec.get("volumes") or ():

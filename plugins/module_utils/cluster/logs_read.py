@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, Unreachable, segment
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import statuses_of
 
 LOG_LINES, LOG_BYTES = 200, 64 * 1024
 TAIL_LINES, TAIL_BYTES = 50, 16 * 1024  # of containers that are well
@@ -166,9 +167,7 @@ def newest(text: str, most: int) -> str:
 
 
 def _status(wanted: Wanted) -> Object:
-    status = wanted.pod.get("status", {})
-    statuses = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    return next((one for one in statuses if one["name"] == wanted.container), {})
+    return next((one for one in statuses_of(wanted.pod) if one["name"] == wanted.container), {})
 
 
 def _is_lost(node: Object) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, segment
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready, statuses_of
 
 State = dict[str, Any]
 
@@ -63,7 +64,9 @@ def _service(api: Api, live: Mapping[str, Any]) -> State:
     selector = _selector({"matchLabels": live["spec"].get("selector")})
     pods = list(api.pages(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": selector})) if selector else []
     slices = list(
-        api.pages(f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices", {"labelSelector": f"kubernetes.io/service-name={name}"})
+        api.pages(
+            f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices", {"labelSelector": f"kubernetes.io/service-name={name}"}
+        )
     )
     return summarize_service(live, pods, slices)
 
@@ -100,8 +103,8 @@ def _declares(pod: Mapping[str, Any] | None, endpoints: Mapping[str, Any]) -> bo
 
 
 def _pod(pod: Mapping[str, Any], revision: str) -> dict[str, Any]:
-    labels, status = pod["metadata"].get("labels", {}), pod.get("status", {})
-    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    labels = pod["metadata"].get("labels", {})
+    containers = statuses_of(pod)
     reasons = [
         reason
         for container in containers
@@ -115,7 +118,7 @@ def _pod(pod: Mapping[str, Any], revision: str) -> dict[str, Any]:
     return {
         "name": pod["metadata"]["name"],
         "uid": pod["metadata"]["uid"],
-        "ready": any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", [])),
+        "ready": is_ready(pod),
         "current": not revision or revision in (labels.get("pod-template-hash"), labels.get("controller-revision-hash")),
         "restarts": sum(container.get("restartCount", 0) for container in containers),
         "reasons": sorted(set(reasons)),

@@ -10,17 +10,10 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import table as rules, upstream
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import SEVERITIES, Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import (
-    Evidence,
-    Object,
-    View,
-    containers,
-    event_time,
-    is_ready,
-    reference,
-)
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, containers, event_time, reference
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 
 _SHORT_KINDS = {
@@ -128,7 +121,7 @@ def _fold_replicas(found: Iterable[Finding]) -> list[Finding]:
     """One finding per workload, container and cause, however many replicas show it."""
     folded: dict[tuple[str, ...], Finding] = {}
     for finding in found:
-        known = folded.setdefault((*_address(finding), finding.container, finding.code), finding)
+        known = folded.setdefault((*finding.address, finding.container, finding.code), finding)
         if known is finding:
             continue
         known.pods += [one for one in finding.pods if one not in known.pods]
@@ -143,7 +136,7 @@ def _merge(found: list[Finding]) -> list[Finding]:
     """The same, where replicas of one container show the same cause more and less clearly (rules.VAGUE)."""
     by_container: dict[tuple[str, ...], list[Finding]] = {}
     for finding in _fold_replicas(found):
-        by_container.setdefault((*_address(finding), finding.container), []).append(finding)
+        by_container.setdefault((*finding.address, finding.container), []).append(finding)
     kept = []
     for group in by_container.values():
         clear = [one for one in group if one.code not in rules.VAGUE]
@@ -159,8 +152,8 @@ def _merge(found: list[Finding]) -> list[Finding]:
 
 def _without_symptoms(view: View, found: list[Finding]) -> list[Finding]:
     """Without what only says that something is wrong (rules.SYMPTOMS), where another finding about the same workload says what."""
-    explained = {address for one in found if one.code not in rules.SYMPTOMS for address in (_address(one), *_members(one))}
-    return [one for one in found if one.code not in rules.SYMPTOMS or not explained & {_address(one), *_members(one)}]
+    explained = {address for one in found if one.code not in rules.SYMPTOMS for address in (one.address, *_members(one))}
+    return [one for one in found if one.code not in rules.SYMPTOMS or not explained & {one.address, *_members(one)}]
 
 
 def _members(finding: Finding) -> list[tuple[str, ...]]:
@@ -252,7 +245,7 @@ def _concerns(view: View, finding: Finding, target: Object, pod: str) -> bool:
         mine = any(one["uid"] == target["metadata"]["uid"] for one in finding.pods)
         return mine or (not finding.pods and tuple(reference(view.workload(target)).values()) in _members(finding))
     family = {tuple(reference(one).values()) for one in view.chain(target)}
-    if {_address(finding), *_members(finding)} & family:
+    if {finding.address, *_members(finding)} & family:
         return not finding.pods or bool(_members(finding)) or any(one["uid"] in _uids(view, target) for one in finding.pods)
     return any(one["uid"] in _uids(view, target) for one in finding.pods)
 
@@ -266,10 +259,6 @@ def _limited(view: View, finding: Finding, target: Object) -> Finding:
 
 def _uids(view: View, target: Object) -> set[str]:
     return {one["metadata"]["uid"] for one in view.pods_of(target)}
-
-
-def _address(finding: Finding) -> tuple[str, ...]:
-    return finding.object["kind"], finding.object["namespace"], finding.object["name"]
 
 
 def _is_history(view: View, pod: Object) -> bool:
@@ -293,5 +282,5 @@ def failing_workloads(found: Iterable[Finding]) -> Iterator[list[Finding]]:
     """The findings of each object together, in the order of the worst of each."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in found:
-        groups.setdefault(_address(finding), []).append(finding)
+        groups.setdefault(finding.address, []).append(finding)
     yield from groups.values()

@@ -38,6 +38,11 @@ class Finding:
     impact: dict[str, Any] = field(default_factory=dict)  # {failing_pods, ready_pods, services[], affects}
     details: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def address(self) -> tuple[str, ...]:
+        """(kind, namespace, name) of the object."""
+        return self.object["kind"], self.object["namespace"], self.object["name"]
+
     def document(self) -> dict[str, Any]:
         """The finding as it stands in results and records, without the secrets that a log line may have brought in."""
         document = {key: redact(value)[0] if isinstance(value, str) else value for key, value in asdict(self).items() if key != "details"}

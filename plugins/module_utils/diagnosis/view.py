@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 
@@ -47,6 +48,8 @@ class View:
             self._events[event.get("involvedObject", {}).get("uid", "")].append(event)
         self._named: dict[str, dict[tuple[str, str], Object]] = {}
         self._inside: dict[str, dict[str, list[Object]]] = {}
+        self._slices: dict[tuple[str, str], list[Object]] | None = None
+        self._lists = {items[0]["kind"]: name for name, items in self.objects.items() if items}
         self._told = {key.rpartition("/")[0] for key, texts in snapshot["logs"].items() if any(texts.values())}
         self._pods: dict[str, list[Object]] = defaultdict(list)
         self._pod: dict[str, Object] = {}
@@ -137,20 +140,23 @@ class View:
             and not any(one.get("restartCount") for one in status.get("initContainerStatuses") or ())
         )
 
+    def slices(self, namespace: str, service: str) -> list[Object]:
+        """The EndpointSlices of a Service."""
+        if self._slices is None:
+            self._slices = defaultdict(list)
+            for one in self.objects.get("endpointslices", []):
+                label = (one["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
+                self._slices[one["metadata"].get("namespace", ""), label].append(one)
+        return self._slices.get((namespace, service), [])
+
+    def logs(self, pod: Object, container: str) -> Mapping[str, str]:
+        """{current, previous} of a container, as far as they were read."""
+        return self.snapshot["logs"].get(f"{pod['metadata'].get('namespace')}/{pod['metadata'].get('name')}/{container}") or {}
+
     def object(self, reference: Mapping[str, str]) -> Object | None:
         """The whole object that {kind, namespace, name} refers to, where the snapshot holds it."""
-        return next(
-            (
-                item
-                for items in self._around(reference["namespace"])
-                for item in items
-                if item["kind"] == reference["kind"] and item["metadata"]["name"] == reference["name"]
-            ),
-            None,
-        )
-
-    def _around(self, namespace: str) -> Iterator[list[Object]]:
-        return (self.inside(name, namespace) for name in self.objects if name != "events")
+        name = self._lists.get(reference["kind"], "")
+        return self.named(name, reference["namespace"], reference["name"]) if name else None
 
     def fronting(self, pod: Object) -> list[Object]:
         """The Services whose selector takes in a pod."""
@@ -164,11 +170,6 @@ class View:
     def age(self, stamp: str | None) -> float:
         """Seconds from a time to the snapshot; infinite where there is none."""
         return (self.now - clock.parse(stamp)).total_seconds() if stamp else float("inf")
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether a pod serves."""
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions") or [])
 
 
 def reference(item: Object) -> dict[str, str]:
@@ -253,11 +254,15 @@ class Container:
 
     def log(self) -> tuple[str, str]:
         """(which, text): the log of the run that ended, where there is one."""
-        logs = self.view.snapshot["logs"].get(self.key) or {}
+        logs = self.view.logs(self.pod, self.name)
         order = (
             ("current", "previous") if self.status.get("state", {}).get("terminated") or not self.terminated else ("previous", "current")
         )
         return next(((which, logs[which]) for which in order if logs.get(which)), ("", ""))
+
+    def log_source(self, which: str) -> str:
+        """What an excerpt of the log is evidence from; ``which``: ``previous run`` or the like."""
+        return f"log of pod/{self.pod['metadata']['name']} container {self.name} ({which})"
 
     def source(self) -> str:
         metadata = self.pod["metadata"]

@@ -15,8 +15,9 @@ import difflib
 import re
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View, is_ready
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 
 _ENOUGH = 0.6  # a workload with less in common is not the one that a Service means
 _MARGIN = 0.15  # by which it must be ahead of the next one

@@ -13,9 +13,10 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import ports
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import Backing, backing, named, nearby, written
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View, is_ready
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 
 _DOWN = ("not-ready", "no-pods", "mismatch", "scaled-to-zero")  # states in which nobody answers for a Service
 
@@ -232,9 +233,5 @@ def _by_port(view: View, address: str, port: int, namespace: str) -> Upstream | 
 
 def _has_endpoints(view: View, service: Object) -> bool:
     """Whether somebody gives a Service without a selector its endpoints; taken to be so where the slices were not read."""
-    slices = [
-        one
-        for one in view.inside("endpointslices", service["metadata"]["namespace"])
-        if (one["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service["metadata"]["name"]
-    ]
+    slices = view.slices(service["metadata"]["namespace"], service["metadata"]["name"])
     return not view.was_read("endpointslices") or any(one.get("endpoints") for one in slices)

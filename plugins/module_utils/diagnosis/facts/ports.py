@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import likeness, pod_containers
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 
@@ -96,13 +97,12 @@ def listens(view: View, pod: Object) -> set[int]:
     """The TCP ports on which a pod's own words say that it listens: its commands, environment and logs."""
     found = set()
     for container in pod_containers(pod):
-        command = " ".join([*(container.get("command") or []), *(container.get("args") or [])])
+        command = command_of(container)
         found |= {int(match["port"]) for pattern in _LISTENS for match in pattern.finditer(command)}
         for variable in container.get("env") or []:
             if _LISTENS_ENVIRONMENT.match(variable.get("name", "")):
                 found |= {int(number) for number in re.findall(r"(?:^|:)(\d{2,5})\b", str(variable.get("value") or ""))}
-        key = f"{pod['metadata'].get('namespace')}/{pod['metadata'].get('name')}/{container['name']}"
-        log = (view.snapshot["logs"].get(key) or {}).get("current") or ""
+        log = view.logs(pod, container["name"]).get("current") or ""
         found |= {int(match["port"]) for match in _LISTENS_LOG.finditer(log)}
     return {number for number in found if number < 65536}
 

@@ -9,6 +9,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import plan as plans
@@ -46,13 +47,11 @@ class Bounds:
 
 Outcome = tuple["Remedy | None", str]  # (remedy, why none; "" where it simply does not apply)
 Proposer = Callable[[View, Finding, Object, Bounds], Outcome]
-Edit = Callable[[dict[str, Any]], bool]  # changes a container of the template in place, and says whether it did
 
 
 def all_containers(workload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Init containers and containers of the pod template."""
-    spec = workload["spec"]["template"]["spec"]
-    return [*spec.get("initContainers", []), *spec.get("containers", [])]
+    return containers_of(workload["spec"]["template"]["spec"])
 
 
 def container_of(workload: Mapping[str, Any], name: str) -> dict[str, Any] | None:
@@ -95,7 +94,7 @@ def literal_secrets(template: Mapping[str, Any]) -> set[tuple[str, str, str]]:
     """(container, name, value) of environment variables that hold a secret literally."""
     return {
         (container["name"], one["name"], one["value"])
-        for container in [*template["spec"].get("initContainers", []), *template["spec"].get("containers", [])]
+        for container in containers_of(template["spec"])
         for one in container.get("env", [])
         if "value" in one and holds_secret(one["name"], one["value"])
     }

@@ -85,16 +85,14 @@ def _ready_since(view: View, service: Object) -> str:
     namespace = service["metadata"]["namespace"]
     names = {
         endpoint.get("targetRef", {}).get("name")
-        for endpoints in view.objects.get("endpointslices", [])
-        if endpoints["metadata"].get("labels", {}).get("kubernetes.io/service-name") == service["metadata"]["name"]
-        and endpoints["metadata"]["namespace"] == namespace
+        for endpoints in view.slices(namespace, service["metadata"]["name"])
         for endpoint in endpoints.get("endpoints") or []
         if endpoint.get("conditions", {}).get("ready")
     }
     times = [
         condition.get("lastTransitionTime") or clock.stamp(view.now)
-        for pod in view.objects["pods"]
-        if pod["metadata"]["name"] in names and pod["metadata"]["namespace"] == namespace
+        for pod in view.inside("pods", namespace)
+        if pod["metadata"]["name"] in names
         for condition in pod.get("status", {}).get("conditions", [])
         if condition["type"] == "Ready" and condition["status"] == "True"
     ]

@@ -43,11 +43,10 @@ def correct_reference(view: View, finding: Finding, workload: Object, bounds: Bo
     changes = edited(workload, edit)
     if not changes:
         return None, ""
-    what = f"key {facts['key']} of ConfigMap {facts['name']}" if facts["key"] else f"ConfigMap {facts['name']}"
     return (
         Remedy(
             "correct_reference",
-            f"make {named(workload)} refer to {'key ' if facts['key'] else 'ConfigMap '}{facts['meant']} instead of {what}",
+            f"make {named(workload)} refer to {'key ' if facts['key'] else 'ConfigMap '}{facts['meant']} instead of {_named(facts)}",
             changes,
             "the reference is set back",
             [f"{facts['meant']} exists; that it was meant is likely by its spelling, and not proven", *managed(workload)],
@@ -77,11 +76,10 @@ def mark_optional(view: View, finding: Finding, workload: Object, bounds: Bounds
     changes = edited(workload, edit)
     if not changes:
         return None, ""
-    what = f"key {facts['key']} of ConfigMap {facts['name']}" if facts["key"] else f"ConfigMap {facts['name']}"
     return (
         Remedy(
             "mark_optional",
-            f"let {named(workload)} start without {what}",
+            f"let {named(workload)} start without {_named(facts)}",
             changes,
             "the reference is required again",
             [f"revision {good.number} works without it: {good.ready} of its pods are ready now", *managed(workload)],
@@ -89,6 +87,11 @@ def mark_optional(view: View, finding: Finding, workload: Object, bounds: Bounds
         ),
         "",
     )
+
+
+def _named(facts: dict[str, Any]) -> str:
+    """``key mode of ConfigMap settings``, or the ConfigMap alone."""
+    return f"key {facts['key']} of ConfigMap {facts['name']}" if facts["key"] else f"ConfigMap {facts['name']}"
 
 
 def _places(workload: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:

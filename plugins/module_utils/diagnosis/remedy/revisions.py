@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import (
     TEMPLATE_KINDS,

@@ -13,6 +13,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import causes, reading, subjects
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
@@ -176,7 +177,7 @@ def _ended(container: Container, evidence: Evidence) -> Finding | None:
 def _unanswered(container: Container) -> Cause | None:
     """A loop that asks a Service which has nothing behind it, and whose log repeats an error without a word of why."""
     spec = container.spec
-    host, port = initialisation.waits_for(" ".join([*(spec.get("command") or []), *(spec.get("args") or [])]), "")
+    host, port = initialisation.waits_for(command_of(spec), "")
     outside = "." in host and host.split(".")[2:3] != ["svc"]
     if not host or outside or subjects.is_local(host) or initialisation.is_served(container, host):
         return None
@@ -205,7 +206,7 @@ def _unanswered(container: Container) -> Cause | None:
 
 
 def _log(container: Container, which: str) -> str:
-    return str((container.view.snapshot["logs"].get(container.key) or {}).get(which) or "")
+    return str(container.view.logs(container.pod, container.name).get(which) or "")
 
 
 def _is_recent(container: Container, cause: Cause) -> bool:
@@ -214,7 +215,7 @@ def _is_recent(container: Container, cause: Cause) -> bool:
 
 
 def _finding(container: Container, evidence: Evidence, cause: Cause, which: str, effect: str) -> Finding:
-    ended, pod = container.terminated, container.pod["metadata"]
+    ended = container.terminated
     where = container.described
     finished = ended.get("finishedAt") or "" if which != "current" or not container.running else ""
     state = f"restartCount {container.restarts}"
@@ -223,10 +224,7 @@ def _finding(container: Container, evidence: Evidence, cause: Cause, which: str,
     if container.waiting:
         state = f"waiting: {container.waiting.get('reason')}; {state}"
     source = which if which == "termination message" else f"{which} run"
-    ids = [
-        evidence.add(container.source(), finished, state),
-        evidence.add(f"log of pod/{pod['name']} container {container.name} ({source})", cause.time, cause.line),
-    ]
+    ids = [evidence.add(container.source(), finished, state), evidence.add(container.log_source(source), cause.time, cause.line)]
     if "its port" in cause.says and "port" not in cause.subjects and (port := _shared_port(container)):
         cause = replace(cause, says=cause.says.replace("its port", f"port {port}"), subjects={**cause.subjects, "port": port})
     names = _names(container, cause)
@@ -305,7 +303,7 @@ def _is_told(cause: Cause) -> bool:
 
 def _listens(spec: dict[str, Any]) -> set[str]:
     """The ports that a container declares, or that stand behind a port flag or in a variable PORT."""
-    words = " ".join(str(one) for one in [*(spec.get("command") or []), *(spec.get("args") or [])])
+    words = command_of(spec)
     declared = {str(one.get("containerPort")) for one in spec.get("ports") or []}
     named = {
         str(one.get("value")) for one in spec.get("env") or [] if "PORT" in one.get("name", "") and str(one.get("value", "")).isdigit()

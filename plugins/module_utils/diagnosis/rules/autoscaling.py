@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import is_off, nearby, pod_template
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, is_ready, reference
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, reference
 
 _METRICS_GRACE = 120.0  # seconds until the metrics of new pods are there
 _LISTS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "ReplicaSet": "replicasets", "DaemonSet": "daemonsets"}

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Callable
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import distinct, is_alive, named, written
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.services import is_cluster_dns
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, is_ready, reference
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, reference
 
 Rule = Callable[[View, Object, Evidence], "Finding | None"]
 
@@ -33,7 +34,7 @@ def down_by_slice(view: View, endpoint_slice: Object, evidence: Evidence) -> Fin
     service = (metadata.get("labels") or {}).get("kubernetes.io/service-name", "")
     if metadata["namespace"] != "kube-system" or service not in _SERVICES or view.named("services", "kube-system", service):
         return None
-    slices = [one["metadata"]["name"] for one in view.inside("endpointslices", "kube-system") if _is_of(one, service)]
+    slices = [one["metadata"]["name"] for one in view.slices("kube-system", service)]
     if metadata["name"] != min(slices) or not view.was_read("pods"):
         return None  # one finding for all of its slices
     return _judge(view, service, _LABEL, "", evidence)
@@ -73,15 +74,9 @@ def _judge(view: View, name: str, selector: dict[str, str], address: str, eviden
 def _endpoints(view: View, service: str) -> bool:
     return any(
         (endpoint.get("conditions") or {}).get("ready") is not False
-        for one in view.inside("endpointslices", "kube-system")
-        if _is_of(one, service)
+        for one in view.slices("kube-system", service)
         for endpoint in one.get("endpoints") or []
     )
-
-
-def _is_of(endpoint_slice: Object, service: str) -> bool:
-    labels = endpoint_slice["metadata"].get("labels") or {}
-    return bool(labels.get("kubernetes.io/service-name") == service)
 
 
 def _is_starting(view: View, pods: list[Object]) -> bool:
@@ -133,5 +128,4 @@ def _state(pod: Object) -> str:
     return f"{pod['metadata']['name']}: {', '.join(reasons) or (pod.get('status') or {}).get('phase', 'unknown')}"
 
 
-POD_RULES: tuple[Rule, ...] = ()
 OBJECT_RULES: dict[str, tuple[Rule, ...]] = {"services": (down,), "endpointslices": (down_by_slice,)}

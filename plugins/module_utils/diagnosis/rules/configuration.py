@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Iterator, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, View, event_evidence, event_time
@@ -36,7 +37,7 @@ class Reference(NamedTuple):
 def references(pod: dict[str, Any]) -> Iterator[Reference]:
     """Every ConfigMap and Secret that a pod names, and where."""
     spec = pod["spec"]
-    for container in [*spec.get("initContainers", []), *spec.get("containers", [])]:
+    for container in containers_of(spec):
         for variable in container.get("env", []):
             for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
                 source = (variable.get("valueFrom") or {}).get(field)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.refusals import (
     explain,
     missing_account,
@@ -163,8 +163,7 @@ def _age(view: View, item: Object) -> float:
     return view.age(item["metadata"].get("creationTimestamp"))
 
 
-POD_RULES: tuple[Callable[[View, Object, Evidence], Finding | None], ...] = ()
-OBJECT_RULES: dict[str, tuple[Callable[[View, Object, Evidence], Finding | None], ...]] = {
+OBJECT_RULES: dict[str, tuple[ObjectRule, ...]] = {
     "replicasets": (pods_not_created,),
     "statefulsets": (pods_not_created,),
     "daemonsets": (pods_not_created,),

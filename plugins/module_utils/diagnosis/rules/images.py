@@ -13,7 +13,6 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence, event_evidence
 
 _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable")
-_STUCK = 600.0  # seconds that a pull may take without a word of failure
 
 
 class _Cause(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Container, Evidence
@@ -34,7 +35,7 @@ def stuck(container: Container, evidence: Evidence) -> Finding | None:
         return None
     started = container.status["state"]["running"].get("startedAt")
     age = container.view.age(started)
-    command = " ".join([*container.spec.get("command", []), *container.spec.get("args", [])])
+    command = command_of(container.spec)
     which, log = container.log()
     entries = reading.lines(log)
     last = entries[-1] if entries else None
@@ -47,9 +48,7 @@ def stuck(container: Container, evidence: Evidence) -> Finding | None:
         )
     ]
     if last:
-        ids.append(
-            evidence.add(f"log of pod/{container.pod['metadata']['name']} container {container.name} ({which} run)", last.time, last.text)
-        )
+        ids.append(evidence.add(container.log_source(f"{which} run"), last.time, last.text))
     goal = f"{host}{f':{port}' if port else ''}"
     what = f"It waits for {goal}" if host else f"Its log ends with: {last.text[:200]}" if last else "It writes no log"
     told = f" Its command is {command[:200]}." if command and not host else ""
@@ -90,9 +89,5 @@ def is_served(container: Container, host: str) -> bool:
     namespace = rest[0] if rest else container.pod["metadata"]["namespace"]
     if len(rest) > 1 and rest[1] != "svc":
         return True
-    slices = [
-        one
-        for one in container.view.inside("endpointslices", namespace)
-        if (one["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == name
-    ]
+    slices = container.view.slices(namespace, name)
     return any((endpoint.get("conditions") or {}).get("ready") for one in slices for endpoint in one.get("endpoints") or [])

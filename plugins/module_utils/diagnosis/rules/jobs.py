@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of, statuses_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import cronjobs
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named, pod_template
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
@@ -197,13 +198,12 @@ def _says(pod: Object) -> bool:
     if "deletionTimestamp" in pod["metadata"]:
         return False
     status = pod.get("status") or {}
-    statuses = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    ends = [end for one in statuses if (end := _ended(one) or (one.get("lastState") or {}).get("terminated") or {})]
+    ends = [end for one in statuses_of(pod) if (end := _ended(one) or (one.get("lastState") or {}).get("terminated") or {})]
     return (
         bool(status.get("reason"))
         or any(end.get("exitCode") and (end["exitCode"] not in _KILLED or end.get("reason") == "OOMKilled") for end in ends)
         or (status.get("phase") == "Failed" and any(end.get("exitCode") for end in ends))
-        or any(((one.get("state") or {}).get("waiting") or {}).get("message") for one in statuses)
+        or any(((one.get("state") or {}).get("waiting") or {}).get("message") for one in statuses_of(pod))
     )
 
 
@@ -234,7 +234,7 @@ def _runs(item: Object) -> str:
     """What the containers of a template run: ``migrate (image shop/tools:3, command ./migrate --all)``."""
     told = []
     for one in (pod_template(item).get("spec") or {}).get("containers") or []:
-        command = " ".join([*(one.get("command") or []), *(one.get("args") or [])])
+        command = command_of(one)
         told.append(f"{one['name']} (image {one.get('image')}{f', command {command[:120]}' if command else ''})")
     return "; ".join(told[:3])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Iterator
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of, statuses_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, event_time
@@ -65,13 +66,12 @@ def mount(view: View, pod: Object, evidence: Evidence) -> Finding | None:
 
 def sub_path(view: View, pod: Object, evidence: Evidence) -> Finding | None:
     """A container that is not created because the subPath of a mount cannot be used."""
-    status = pod.get("status", {})
-    for one in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+    for one in statuses_of(pod):
         message = (one.get("state", {}).get("waiting") or {}).get("message") or ""
         if not re.search(r"(?i)(?:prepare|create|resolve) subpath|subpath .*(?:not|fail)", message):
             continue
         match = re.search(r'volumeMount "(?P<volume>[^"]+)"', message)
-        specs = [*(pod["spec"].get("initContainers") or []), *pod["spec"].get("containers", [])]
+        specs = containers_of(pod["spec"])
         mounts = next((spec.get("volumeMounts") or [] for spec in specs if spec["name"] == one["name"]), [])
         paths = ", ".join(
             f"{mount_.get('subPath') or mount_.get('subPathExpr')} of volume {mount_['name']}"
@@ -229,8 +229,7 @@ def users_of(view: View, pod: Object, names: set[str]) -> list[str]:
 
 
 def has_started(pod: Object) -> bool:
-    statuses = [*(pod.get("status", {}).get("initContainerStatuses") or []), *(pod.get("status", {}).get("containerStatuses") or [])]
-    return any("running" in one.get("state", {}) or "terminated" in one.get("state", {}) for one in statuses)
+    return any("running" in one.get("state", {}) or "terminated" in one.get("state", {}) for one in statuses_of(pod))
 
 
 def _tail(message: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Callable, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.nearest import nearest
@@ -129,10 +130,7 @@ def _shares(pod: Object, resource: str) -> list[str]:
     """Which containers ask for how much."""
     if resource == "pods":
         return ["a pod takes one slot"]
-    shares = [
-        (one["name"], fit.requests({"spec": {"containers": [one]}}).get(resource, 0.0))
-        for one in [*(pod["spec"].get("initContainers") or []), *pod["spec"].get("containers", [])]
-    ]
+    shares = [(one["name"], fit.requests({"spec": {"containers": [one]}}).get(resource, 0.0)) for one in containers_of(pod["spec"])]
     return [f"container {name}: {fit.text(resource, value)}" for name, value in shares if value] or ["the pod as a whole"]
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Callable
 from weakref import WeakKeyDictionary
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import binding, evictions
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.obstacles import (
     CONTROL_PLANE,
     JUDGES,
@@ -129,10 +128,4 @@ def _way_out(case: Case, kinds: set[str]) -> str:
     return ""
 
 
-POD_RULES: tuple[Callable[[View, Object, Evidence], Finding | None], ...] = (
-    evictions.preempted,
-    unschedulable,
-    binding.node_missing,
-    binding.unwatched,
-)
-OBJECT_RULES: dict[str, tuple[Callable[[View, Object, Evidence], Finding | None], ...]] = {}
+POD_RULES: tuple[ObjectRule, ...] = (evictions.preempted, unschedulable, binding.node_missing, binding.unwatched)

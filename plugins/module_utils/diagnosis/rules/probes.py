@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import ports as served
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
@@ -310,7 +311,7 @@ def _asked(container: Container, probe: dict[str, Any], said: str) -> tuple[str,
 def _elsewhere(container: Container, port: Any, means: str, fix: str) -> tuple[str, str, list[int]]:
     """(means, fix, other ports): what command, environment and log say of where it listens instead: on 127.0.0.1 alone, or on another port."""
     spec = container.spec
-    texts = [" ".join([*(spec.get("command") or []), *(spec.get("args") or [])]), container.log()[1]]
+    texts = [command_of(spec), container.log()[1]]
     local = next((match for text in texts for match in _LOOPBACK.finditer(text) if match["port"] in (None, str(port))), None)
     mine = {**container.pod, "spec": {"containers": [spec]}}
     others = sorted(served.listens(container.view, mine) - {port})

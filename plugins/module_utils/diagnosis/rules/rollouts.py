@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of, is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import is_alive, likeness, named, nearby
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, is_ready, reference
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, event_evidence, reference
 
 _SETTLING = 60.0  # seconds that a controller may take to act on a change
 _REVISION = "controller-revision-hash"
@@ -223,9 +224,9 @@ def _users_of_hosts(view: View, item: Object, service: str) -> list[tuple[str, s
     )
     found = []
     for pod in filter(is_alive, view.inside("pods", item["metadata"]["namespace"])):
-        for one in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]:
+        for one in containers_of(pod["spec"]):
             values = [str(variable.get("value") or "") for variable in one.get("env") or []]
-            log = view.snapshot["logs"].get(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}/{one['name']}") or {}
+            log = view.logs(pod, one["name"])
             for text in (*(one.get("command") or []), *(one.get("args") or []), *values, *log.values()):
                 match = host.search(text or "")
                 if match:
@@ -314,7 +315,6 @@ def _finding(item: Object, ids: list[str], why: str, fix: str) -> Finding:
     )
 
 
-POD_RULES: tuple[Rule, ...] = ()
 OBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     "deployments": (deployment,),
     "statefulsets": (stateful_set, service_name),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of, is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import ports
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import autoscaling, ingresses
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import (
@@ -25,7 +26,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends
     written,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule as Rule
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, is_ready, reference
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, Object, View, reference
 
 _NEW = 20.0  # seconds in which the workload of a new Service may still come
 _MANY = 2000  # pods
@@ -99,7 +100,7 @@ def _without_selector(view: View, service: Object, evidence: Evidence) -> Findin
     metadata, namespace = service["metadata"], service["metadata"]["namespace"]
     if not view.was_read("endpointslices") or (service["spec"].get("clusterIP") == "None" and not service["spec"].get("ports")):
         return None
-    if any(_is_of(one, metadata["name"]) for one in view.inside("endpointslices", namespace)) or metadata.get("ownerReferences"):
+    if any(one.get("endpoints") for one in view.slices(namespace, metadata["name"])) or metadata.get("ownerReferences"):
         return None
     workload = next(filter(None, (view.named(name, namespace, metadata["name"]) for name in _LISTS)), None)
     if workload is None or is_off(workload) or view.age(metadata.get("creationTimestamp")) < _NEW:
@@ -273,11 +274,11 @@ def mentions(view: View, service: Object) -> list[str]:
             continue
         texts = []
         inside = pod["metadata"]["namespace"] == namespace
-        for container in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]:
+        for container in containers_of(pod["spec"]):
             values = [str(one.get("value") or "") for one in container.get("env") or []]
             if inside and name in values:
                 texts.append(f"{name}.{namespace}")
-            log = view.snapshot["logs"].get(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}/{container['name']}") or {}
+            log = view.logs(pod, container["name"])
             texts += [*values, *(container.get("command") or []), *(container.get("args") or []), *log.values()]
         if any(as_host.search(text) for text in texts if text and (inside or f"{name}.{namespace}" in text)):
             found.append(named(view.workload(pod)))
@@ -303,12 +304,6 @@ def _carries(pod: Object, selector: dict[str, str]) -> bool:
     return bool(selector.items() <= (pod["metadata"].get("labels") or {}).items())
 
 
-def _is_of(endpoint_slice: Object, service: str) -> bool:
-    labels = endpoint_slice["metadata"].get("labels") or {}
-    return labels.get("kubernetes.io/service-name") == service and bool(endpoint_slice.get("endpoints"))
-
-
-POD_RULES: tuple[Rule, ...] = ()
 OBJECT_RULES: dict[str, tuple[Rule, ...]] = {
     "services": (selects_nothing, wrong_port),
     "ingresses": ingresses.RULES,

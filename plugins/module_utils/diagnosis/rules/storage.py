@@ -9,11 +9,10 @@ ConfigMap and Secret volumes are judged in configuration.py, which runs before.
 from __future__ import annotations
 
 import re
-from typing import Callable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import claims
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding, ObjectRule
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.mounts import (
     claims_of,
     finding_of,
@@ -202,6 +201,6 @@ def _scheduling_evidence(pod: Object, said: str, evidence: Evidence) -> list[str
 
 
 # before the placement is judged, and once the pod has its node
-SCHEDULING_RULES: tuple[Callable[[View, Object, Evidence], Finding | None], ...] = (claim, place)
-POD_RULES: tuple[Callable[[View, Object, Evidence], Finding | None], ...] = (mount, sub_path)
-OBJECT_RULES: dict[str, tuple[Callable[[View, Object, Evidence], Finding | None], ...]] = {"persistentvolumeclaims": (unused,)}
+SCHEDULING_RULES: tuple[ObjectRule, ...] = (claim, place)
+POD_RULES: tuple[ObjectRule, ...] = (mount, sub_path)
+OBJECT_RULES: dict[str, tuple[ObjectRule, ...]] = {"persistentvolumeclaims": (unused,)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.configuration import mounted
@@ -313,7 +314,7 @@ def main_process_ends(container: Container, evidence: Evidence) -> Finding | Non
     if container.once or container.terminated.get("exitCode") != 0 or not (again or container.waiting.get("reason") == "CrashLoopBackOff"):
         return None
     said = reading.lines(container.log()[1])
-    command = " ".join([*(container.spec.get("command") or []), *(container.spec.get("args") or [])])[:200]
+    command = command_of(container.spec)[:200]
     ids = [_state_evidence(container, evidence), *event_evidence(evidence, container.view.events(container.pod, "BackOff"))]
     if said:
         ids.append(_log_evidence(container, evidence, said[-1]))
@@ -357,6 +358,4 @@ def _log_line(container: Container) -> reading.Line | None:
 
 
 def _log_evidence(container: Container, evidence: Evidence, line: reading.Line) -> str:
-    return evidence.add(
-        f"log of pod/{container.pod['metadata']['name']} container {container.name} ({container.log()[0]} run)", line.time, line.text
-    )
+    return evidence.add(container.log_source(f"{container.log()[0]} run"), line.time, line.text)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import command_of, containers_of, is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import policies, ports
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.logs import reading
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules import initialisation, rollouts
@@ -28,7 +29,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.rules.folding 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.backends import named
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.hosts import Upstream, behind, is_address, is_outside
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View, is_ready, reference
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View, reference
 
 # codes that may be the symptom of another workload's trouble, where details or the log name its host
 _DEPENDENT = (
@@ -84,7 +85,7 @@ def fold(view: View, findings: list[Finding]) -> list[Finding]:
     known = {id(finding): _upstream(view, finding, hosts) for finding in kept}
     by_address: dict[tuple[str, ...], list[Finding]] = {}
     for finding in kept:
-        by_address.setdefault(_address(finding), []).append(finding)
+        by_address.setdefault(finding.address, []).append(finding)
     targets = {id(finding): _cause(finding, known[id(finding)], by_address) for finding in kept}
     roots = _roots(kept, targets)
     for finding in kept:
@@ -145,20 +146,19 @@ def _asked_by_command(view: View, finding: Finding) -> str:
     pod = next((one for one in map(view.pod, (one["uid"] for one in finding.pods)) if one), None)
     if finding.code != "AppCrash" or pod is None or (line and not _SPEECHLESS.search(line)):
         return ""
-    for container in [*(pod["spec"].get("initContainers") or []), *pod["spec"]["containers"]]:
+    for container in containers_of(pod["spec"]):
         if container["name"] == finding.container:
-            command = " ".join([*(container.get("command") or []), *(container.get("args") or [])])
-            host, port = initialisation.waits_for(command, "")
+            host, port = initialisation.waits_for(command_of(container), "")
             return f"{host}:{port or ''}".rstrip(":") if host else ""
     return ""
 
 
 def _cause(finding: Finding, upstream: Upstream | None, by_address: dict[tuple[str, ...], list[Finding]]) -> Finding | None:
     """The finding that explains why what this one depends on does not answer."""
-    own = _address(finding)
+    own = finding.address
     if finding.code in _DEPENDENT and _is_about_names(finding):
         down = next((one for group in by_address.values() for one in group if one.code == "DNSDown"), None)
-        if down and own != _address(down) and (upstream is None or upstream.state != "missing"):
+        if down and own != down.address and (upstream is None or upstream.state != "missing"):
             return down
     if finding.code in _DEPENDENT and _is_about_names(finding):
         nameless = (
@@ -314,10 +314,6 @@ def _is_about_names(finding: Finding) -> bool:
 
 def _what(finding: Finding) -> str:
     return f"{finding.object['kind'].lower()}/{finding.object['name']}"
-
-
-def _address(finding: Finding) -> tuple[str, ...]:
-    return finding.object["kind"], finding.object["namespace"], finding.object["name"]
 
 
 __all__ = ["Upstream", "behind", "fold"]

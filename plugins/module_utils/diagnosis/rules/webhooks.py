@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import containers_of
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Object, View
 
 
@@ -39,8 +40,7 @@ class Asked:
 
     @property
     def containers(self) -> list[Object]:
-        spec = self.template.get("spec") or {}
-        return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+        return containers_of(self.template.get("spec") or {})
 
 
 _URL = re.compile(r'(?:Post|Get) "?https?://(?P<host>[^/:"\s]+)(?::\d+)?[^"\s]*"?: (?P<why>.*)', re.DOTALL)
@@ -66,11 +66,7 @@ def unavailable(asked: Asked, match: re.Match[str]) -> Refusal:
     target = f" at {url['host']}" if url else ""
     if service:
         target = f" (Service {service[1]} in namespace {service[0]})"
-        slices = [
-            one
-            for one in view.inside("endpointslices", service[0])
-            if (one["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service[1]
-        ]
+        slices = view.slices(*service)
         ready = any((end.get("conditions") or {}).get("ready") is not False for one in slices for end in one.get("endpoints") or [])
         if "not found" in why or (
             view.was_read("services") and view.inside("services", service[0]) and not view.named("services", *service)
