@@ -5,28 +5,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.process import unwinding
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
-from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, say
 
 
 class ActionModule(Action):
-    SPEC = {**CONNECTION, **EXECUTOR, **RECORD, "direction": {"type": "str", "choices": ["apply", "invert"], "default": "apply"}}
+    SPEC = {
+        **CONNECTION,
+        **EXECUTOR,
+        **RECORD,
+        "direction": {"type": "str", "choices": ["apply", "invert"], "default": "apply"},
+        "executor_engine": {"type": "str", "choices": ["none", "kubectl-ai"], "default": "none"},
+        "engine_limit": {"type": "float", "default": 60.0},
+        "engine_confine": {"type": "bool", "default": True},
+        "binary": {"type": "path"},
+        "provider": {"type": "str"},
+        "model": {"type": "str"},
+    }
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         store = self.records(options)
         _reader, executor = connections(options)
         with store.claimed(options["record"]) as record:
             if options["direction"] == "apply":
-                result = change.execute(executor(), store, record, clock.now(), governing(store), check_mode=self.check_mode)
+                hands = caged(options) if options["executor_engine"] == "kubectl-ai" else None
+                result = change.execute(executor(), store, record, clock.now(), governing(store), check_mode=self.check_mode, hands=hands)
             elif self.check_mode:
                 result = {"changed": record.state in ("failed", "rolling_back"), "state": record.state, "changes": []}
             else:
                 result = change.invert(executor(), store, record, "a check of the plan failed")
         return {**result, **({"diff": diff(result["changes"])} if self._task.diff else {})}
+
+
+def caged(options: dict[str, Any]) -> change.Hands:
+    """kubectl-ai, in a cage for the one change."""
+    from ansible_collections.aiops.k8s.plugins.module_utils.engine import cage  # of use to few runs
+
+    settings = cage.Settings(
+        environment=os.environ,
+        connection=options["executor"] or options,
+        binary=options["binary"],
+        provider=options["provider"],
+        model=options["model"],
+        limit=options["engine_limit"],
+        confined=options["engine_confine"],
+    )
+
+    def act(api: Api, given: dict[str, Any]) -> Mapping[str, Any]:
+        with unwinding():
+            return cage.carry_out(api, given, settings, lambda line: say([line]))
+
+    return act
 
 
 def diff(changes: list[dict[str, Any]]) -> dict[str, str]:

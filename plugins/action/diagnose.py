@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.workflow import RULES, SPEC, diagnose
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import history
-from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS, connections
+from ansible_collections.aiops.k8s.plugins.module_utils.options import connections
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import LocalAction
 
 
@@ -19,9 +19,5 @@ class ActionModule(LocalAction):
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["records_dir"] and not options["history"]:
-            options["history"] = history.read(self.records({"feature": RECORDS["feature"]["default"], **_given(options, "records_dir", "feature")}))
+            options["history"] = history.read(self.records_of(options))
         return diagnose(options, *connections(options))
-
-
-def _given(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names if options[name]}

@@ -36,14 +36,15 @@ class ActionModule(Action):
         result = options["result"]
         ask = options["approval"] == "prompt" or (options["approval"] == "auto" and person_present(self.task_vars))
         if not result["proposals"]:
-            say([(f"No failing workload among {result['pods_seen']} pods: nothing to propose.", "green"), *_not_evaluated(result)])
+            nothing = result.get("nothing") or [f"No failing workload among {result['pods_seen']} pods: nothing to propose."]
+            say([*((screen.printable(sentence), "green") for sentence in nothing), *_not_evaluated(result)])
             return {"records": [], "ask": False, "repeats": []}
         store, rows = self.records(options), []
         policies = governing(store).for_proposals(options["policy"])
         known = history.of_cluster(history.read(store), result["cluster"])
         repeat = {name: str(value) for name, value in options["repeat"].items() if value}
         for number, proposal in enumerate(result["proposals"]):
-            opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")) == str(number)]
+            opinions = [opinion for opinion in options["opinions"] if str(opinion.get("question")).partition(":")[0] == str(number)]
             document = payload(proposal, result, opinions, options["command"], repeat, policies, known)
             recorded, why = (None, "") if options["again"] else _recorded(store, known, document, ask)
             if recorded:

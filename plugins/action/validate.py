@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, prove
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last, undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, RECORD, connections
@@ -30,7 +31,7 @@ class ActionModule(Action):
             return {"state": record.state}
         reader, _executor = connections(options)
         if options["phase"] == "checks":
-            prove.prove(reader(), store, record, wanted, show)
+            prove.prove(reader(), store, record, wanted, show, measure=error_rate(reader(), wanted))
         else:
             wait = options["watch"] == "block" or (options["watch"] == "auto" and person_present(self.task_vars))
             seen = prove.watch(reader(), store, record, wanted, wait, show)
@@ -38,6 +39,16 @@ class ActionModule(Action):
                 until = (last(record.events, "validated") or {})["payload"]["watch_until"]
                 say([(f"Record {record.identifier}: {seen}; the watch ends at {until}.", "bright cyan")])
         return {"state": record.state, "undo_needed": undo_needed(record.events)}
+
+
+def error_rate(api: Api, wanted: list[dict[str, Any]]) -> prove.Measure | None:
+    """What measures the error rate that a check names; None where none does."""
+    source = next((check["errors"] for check in wanted if "errors" in check), None)
+    if source is None:
+        return None
+    from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.errors import measured_by  # of use to few plans
+
+    return measured_by(api, source)
 
 
 def show(seconds: float, text: str, what: str) -> None:

@@ -35,6 +35,32 @@ options:
     type: str
     choices: [apply, invert]
     default: apply
+  executor_engine:
+    description:
+      - V(none) lets this module make the change itself.
+      - V(kubectl-ai) lets the program of that name make it, in a cage - an identity for this one object that is made for the change and removed
+        after it, and a filter that lets one command through. What it did is compared with the plan field by field, and undone where it differs.
+      - It takes ten seconds more. Deletions, and undoing, are never left to it.
+    type: str
+    choices: [none, kubectl-ai]
+    default: none
+  engine_limit:
+    description: Seconds that the engine may take, 1 to 480.
+    type: float
+    default: 60.0
+  engine_confine:
+    description: Whether the engine is confined by the kernel (Landlock).
+    type: bool
+    default: true
+  binary:
+    description: Path of kubectl-ai. Without it, E(AIOPS_KUBECTL_AI) and the PATH are looked at.
+    type: path
+  provider:
+    description: Its model provider, as in M(aiops.k8s.kubectl_ai).
+    type: str
+  model:
+    description: Its model, as in M(aiops.k8s.kubectl_ai).
+    type: str
 requirements:
   - kubernetes >= 24.2.0
   - jsonpatch >= 1.33

@@ -19,6 +19,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.screen import Line
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
+from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 
 _WIDEST = 100  # columns: longer lines are hard to read
 _RUNNERS = ("AWX_ISOLATED_DATA_DIR", "AWX_PRIVATE_DATA_DIR", "RUNNER_OMIT_EVENTS", "JOB_ID", "TOWER_HOST")
@@ -54,6 +55,11 @@ class Action(ActionBase):  # type: ignore[misc]
         """The store of the options records_dir and feature. What it has to say to the user is shown when the task ends."""
         self.store = open_store(options["records_dir"], options["feature"])
         return self.store
+
+    def records_of(self, options: Mapping[str, Any]) -> Directory:
+        """The store of options that may be unset."""
+        given = {name: options[name] for name in ("records_dir", "feature") if options.get(name)}
+        return self.records({"feature": RECORDS["feature"]["default"], **given})
 
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         """Do the work and return the result. Raises AiopsError."""

@@ -24,6 +24,7 @@ _PLURALS = {
     ("apps/v1", "ReplicaSet"): "replicasets",
     ("batch/v1", "Job"): "jobs",
     ("batch/v1", "CronJob"): "cronjobs",
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): "horizontalpodautoscalers",
 }
 
 
@@ -54,6 +55,12 @@ def patch(api: Api, subject: Reference, operations: list[dict[str, Any]], dry_ru
     """Send a JSON patch; returns the resulting object. Raises ApiError (422 when a test fails, 403, 404, 409)."""
     query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
     return api.request("PATCH", path_of(api, subject), query, operations, content_type=JSON_PATCH)  # type: ignore[no-any-return]
+
+
+def create(api: Api, subject: Reference, manifest: Mapping[str, Any], dry_run: bool) -> dict[str, Any]:
+    """Create an object that does not exist; returns it. Raises ApiError (409 where it does, 403, 422)."""
+    query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+    return api.request("POST", path_of(api, subject).rpartition("/")[0], query, manifest)  # type: ignore[no-any-return]
 
 
 def delete(api: Api, subject: Reference, preconditions: Mapping[str, str], dry_run: bool) -> None:

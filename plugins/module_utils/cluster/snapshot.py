@@ -46,14 +46,14 @@ def take(api: Api, namespace: str, wants_log: Names, wants_tail: Names | None = 
     wants_tail: names of a pod's containers that are well and whose newest lines may be worth a look, where there are few such containers.
     Raises Forbidden, NotFound (no such namespace), Unreachable, ApiError.
     """
-    with _without_collector(), ThreadPoolExecutor(_PARALLEL) as pool:
+    with without_collector(), ThreadPoolExecutor(_PARALLEL) as pool:
         futures = {name: pool.submit(lists.read, api, name, namespace) for name in SOURCES}
-        identity = pool.submit(_identity, api)
+        who = pool.submit(identity, api)
         dns = pool.submit(lists.dns, api) if namespace not in ("", DNS_NAMESPACE) else None
         answers = {name: future.result() for name, future in futures.items()}
         objects = {name: items for name, (items, _missing) in answers.items()}
         forbidden = {name: missing for name, (_items, missing) in answers.items() if missing}
-        cluster, user, version = identity.result()
+        cluster, user, version = who.result()
         _check(api, namespace, user, objects, forbidden)
         coverage = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
         rest = pool.submit(_after, api, namespace, objects)
@@ -84,7 +84,7 @@ def take(api: Api, namespace: str, wants_log: Names, wants_tail: Names | None = 
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Parsing makes millions of objects and no cycles: looking for some in between would cost a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
@@ -155,7 +155,8 @@ def _one_of_each_first(pods: list[Object]) -> list[tuple[int, Object]]:
     return sorted(ranked, key=lambda pair: pair[0])
 
 
-def _identity(api: Api) -> tuple[str, str, str]:
+def identity(api: Api) -> tuple[str, str, str]:
+    """(uid of the cluster or "", user, version of the server)."""
     version = str((api.get("/version") or {}).get("gitVersion", ""))
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     user = api.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", None, body)["status"]["userInfo"].get("username", "")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What a workload, or a Service in front of one, looks like right now, as plain data: the same for every kind."""
+"""What a workload, a Service in front of one, or an autoscaler above one looks like right now, as plain data: the same for every kind."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[str, str | None, str, str]] = {
     "DaemonSet": ("apps/v1", "desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable"),
     "ReplicaSet": ("apps/v1", None, "fullyLabeledReplicas", "availableReplicas"),
     "Service": ("v1", None, "", ""),
+    "HorizontalPodAutoscaler": ("autoscaling/v2", None, "", ""),
 }
 _ABSENT: State = {"exists": False, "uid": "", "annotations": {}, "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
 
@@ -31,12 +32,18 @@ def observe(api: Api, subject: Mapping[str, str]) -> State:
     pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
 
     Of a Service the pods are those that it selects, and available are its endpoints that are ready on ports which the pods declare.
+    Of an autoscaler they are those of the workload that it scales, and one key comes on top:
+
+    scaling: active (it reads its metrics and can scale), fault (why not), current, desired, min, max (replicas),
+             follows (the workload is set to what it wants), utilisation (fraction of the request, None while unknown)
     """
     live = objects.read(api, {"apiVersion": KINDS[subject["kind"]][0], **subject})
     if live is None:
         return dict(_ABSENT)
     if live["kind"] == "Service":
         return _service(api, live)
+    if live["kind"] == "HorizontalPodAutoscaler":
+        return summarize_autoscaler(live, observe(api, {"namespace": live["metadata"]["namespace"], **live["spec"]["scaleTargetRef"]}))
     namespace, selector = live["metadata"]["namespace"], _selector(live["spec"]["selector"])
     listed = list(api.pages(f"/api/v1/namespaces/{segment(namespace)}/pods", {"labelSelector": selector}))
     return summarize(live, listed, _revision(api, live, selector))
@@ -90,6 +97,35 @@ def summarize_service(live: Mapping[str, Any], pods: list[dict[str, Any]], slice
         "updated": len(states),
         "available": len(reached & set(mine)),
         "pods": sorted(states, key=lambda pod: str(pod["name"])),
+    }
+
+
+def summarize_autoscaler(live: Mapping[str, Any], target: State) -> State:
+    """The state of an autoscaler from the object itself and the state of what it scales."""
+    spec, status = live["spec"], live.get("status") or {}
+    conditions = {one["type"]: one for one in status.get("conditions") or []}
+    faults = [
+        f"{kind}: {conditions[kind].get('message') or conditions[kind].get('reason')}" if kind in conditions else f"{kind}: not known yet"
+        for kind in ("AbleToScale", "ScalingActive")
+        if conditions.get(kind, {}).get("status") != "True"
+    ]
+    current = [one["resource"]["current"] for one in status.get("currentMetrics") or [] if one.get("resource")]
+    used = [one["averageUtilization"] / 100 for one in current if one.get("averageUtilization") is not None]
+    desired = status.get("desiredReplicas", 0)
+    return {
+        **target,
+        "uid": live["metadata"]["uid"],
+        "annotations": live["metadata"].get("annotations") or {},
+        "scaling": {
+            "active": not faults and target["exists"],
+            "fault": "; ".join(faults) if target["exists"] else "what it scales does not exist",
+            "current": status.get("currentReplicas", 0),
+            "desired": desired,
+            "min": spec.get("minReplicas", 1),
+            "max": spec["maxReplicas"],
+            "follows": bool(desired) and target["wanted"] == desired,
+            "utilisation": max(used) if used else None,
+        },
     }
 
 

@@ -17,7 +17,17 @@ from typing import Any, Callable, Iterator, Mapping
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.cluster import Inventory, Seen
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.limits import SKEW
-from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import ERROR, INFO, WARNING, Applied, Facts, Problem, Window, plain
+from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import (
+    ERROR,
+    INFO,
+    RESTORE,
+    WARNING,
+    Applied,
+    Facts,
+    Problem,
+    Window,
+    plain,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, patch
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
@@ -55,7 +65,11 @@ def compare(store: Directory, records: list[Facts], found: Inventory, read: Read
         result.without_record += any(not problem.severity for problem in problems)
     idle = [one for one in here if one.applied_nothing and one.digest]
     changes = [
-        (one, change) for one in here if one.in_effect and one.windows for change in one.changes if not matcher.followed(one, change)
+        (one, change)
+        for one in here
+        if one.in_effect and one.windows
+        for change in one.changes
+        if change.action != RESTORE and not matcher.followed(one, change)
     ]
     changes = [(one, change) for one, change in changes if change.action == "delete" or found.covers(change.object, namespaces)]
     result.checked = {"C01": len(ours), "C02": len(marked), "C03": len(ours), "C04": len(changes), "C05": len(idle)}
@@ -175,10 +189,14 @@ def _kept(store: Directory, record: Facts, change: Applied, matcher: _Matcher, r
     except ApiError as error:
         return plain(error.message)
     planned = next((each for each in (_plan(store, record) or {}).get("changes", []) if each["id"] == change.identifier), None)
-    if live is None or planned is None or "inverse" not in planned:
+    if live is None or planned is None or not {"inverse", "manifest"} & set(planned):
         return None
     try:
-        moved = patch.holds(live, planned["inverse"])
+        moved = (
+            patch.holds(live, planned["inverse"])
+            if "inverse" in planned
+            else patch.unlike(planned["outcome"], patch.creation(live), "spec")
+        )
     except library("jsonpointer").JsonPointerException as error:
         moved = [str(error)]
     if moved:

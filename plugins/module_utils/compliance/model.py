@@ -39,6 +39,9 @@ class Problem(NamedTuple):
     severity: str = ""
 
 
+RESTORE = "restore"  # the action of what a change only touches when it is undone
+
+
 class Applied(NamedTuple):
     """One change of a plan. ``generation``: the object's, as the record says, after the change; None where unknown."""
 

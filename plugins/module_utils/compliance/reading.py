@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import Applied, Facts, Problem, Window, plain
+from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import RESTORE, Applied, Facts, Problem, Window, plain
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import RecordDamaged, StoreFailed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import chain_files as files, clock, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
@@ -150,14 +150,23 @@ def describe(subject: Subject) -> None:
         undoes = plan.get("undoes") or {}
         facts.undoes, facts.undoes_record = str(undoes.get("digest", "")), str(undoes.get("record", "")).rpartition("/")[2]
         executed = last(events, "executed")
-        after = {one["id"]: one.get("generation") for one in executed["payload"]["changes"]} if executed else {}
-        facts.changes = [
-            Applied(str(one["id"]), str(one["action"]), {name: str(value) for name, value in one["object"].items()}, after.get(one["id"]))
-            for one in plan["changes"]
-        ]
+        after = {one["id"]: one for one in executed["payload"]["changes"]} if executed else {}
+        facts.changes = [made for one in plan["changes"] for made in _applied(one, after.get(one["id"], {}))]
         facts.states = [found for one in plan["changes"] if "executed" in kinds and (found := _state(one))]
     except SHAPE:
         facts.changes = []
+
+
+def _applied(change: dict[str, Any], after: dict[str, Any]) -> list[Applied]:
+    """A change, with the uid of what it created, and what undoing it puts back."""
+    subject = {name: str(value) for name, value in change["object"].items()}
+    restored = [Applied(str(change["id"]), RESTORE, dict(one["object"]), None) for one in change.get("restore", [])]
+    return [
+        Applied(
+            str(change["id"]), str(change["action"]), {**subject, "uid": str(after.get("uid") or subject["uid"])}, after.get("generation")
+        ),
+        *restored,
+    ]
 
 
 def by(one: Event) -> dict[str, Any]:

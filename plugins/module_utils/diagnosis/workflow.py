@@ -22,8 +22,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.table import propose
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, wants_log, wants_tail
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, history, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, checks, clock, history, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
@@ -206,7 +205,7 @@ def _plan(view: View, finding: Finding, remedy: Remedy, options: Mapping[str, An
         if live is None:
             return None, f"{change['object']['name']} was not read"
         try:
-            change, missing = changes.prepare(executor, change, live) if executor else (change, "")
+            change, missing = actions.prepare(executor, change, live) if executor else (change, "")
         except ApiError as error:
             return None, f"the API server would not accept to {remedy.summary}: {error.text or error.reason}"
         if missing:

@@ -10,40 +10,40 @@ request and the next event, is picked up by asking each object whether it carrie
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Callable, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, gate, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, clock, gate, patch
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
-from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
-_RACES = 10  # times that a status update may come between our read and our patch before we give up
+# (connection, change with the marks of its record in ``manifest`` or ``desired``) -> {outcome, reason, differences...}: engine/cage.py
+Hands = Callable[[Api, dict[str, Any]], Mapping[str, Any]]
+_REPORTED = (
+    "outcome",
+    "reason",
+    "engine",
+    "engine_version",
+    "provider",
+    "model",
+    "identity",
+    "commands",
+    "duration_seconds",
+    "removed",
+    "token_dead",
+)
 
 
-def prepare(api: Api, change: dict[str, Any], live: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """(change with the server's own outcome, reason why the executor may not do it or "").
-
-    A server-side dry run needs the executor's rights; without them the locally computed outcome stays, marked so.
-    """
-    verb = change["action"]
-    missing = objects.may(api, verb, change["object"])
-    if missing:
-        return change, missing
-    if verb == "delete":
-        objects.delete(api, change["object"], change["preconditions"], dry_run=True)
-        return {**change, "dry_run": "server"}, ""
-    result = objects.patch(api, change["object"], change["patch"], dry_run=True)
-    result = {"apiVersion": live["apiVersion"], "kind": live["kind"], **result}
-    return {**change, "dry_run": "server", "outcome": patch.outcome(live, result), "inverse": patch.inverse(live, result)}, ""
-
-
-def execute(api: Api, store: Directory, record: Record, now: datetime, governed_by: Rules, check_mode: bool = False) -> dict[str, Any]:
+def execute(
+    api: Api, store: Directory, record: Record, now: datetime, governed_by: Rules, check_mode: bool = False, hands: Hands | None = None
+) -> dict[str, Any]:
     """Apply an approved plan. Returns {changed, state, changes[]}.
 
+    hands: somebody else who creates and patches in our place; what they did is compared with the plan, and undone where it differs.
     Raises GateRefused when it may not be applied (nothing was changed), or the API's own error; a run that ends in between
     is continued by calling this again.
     """
@@ -52,7 +52,8 @@ def execute(api: Api, store: Directory, record: Record, now: datetime, governed_
     plan = gate.require_plan(record)
     gate.require_cluster(plan, objects.cluster_identity(api))
     gate.require_clock(api.clock_skew)
-    progress = {change["id"]: _progress(api, record, change) for change in plan["changes"]}
+    begun, made_by = record.state == "executing", _mark(record)
+    progress = {change["id"]: actions.progress(api, change, made_by, begun) for change in plan["changes"]}
     applied = "applied" in progress.values()
     if record.state == "executing" and all(one == "applied" for one in progress.values()):
         if check_mode:
@@ -81,11 +82,13 @@ def execute(api: Api, store: Directory, record: Record, now: datetime, governed_
         return {"changed": True, "state": record.state, "changes": plan["changes"]}
     if record.state == "approved":
         store.append(record, "executing", {"digest": record.digest, "approved_by": approval["by"], "executor": objects.who_am_i(api)})
+    reports: list[dict[str, Any]] = []
     for change in plan["changes"]:
         if progress[change["id"]] == "pending":
-            _carry_out(api, store, record, change, already="applied" in progress.values())
+            reported = _carry_out(api, store, record, change, already="applied" in progress.values(), hands=hands)
+            reports += [{"id": change["id"], **reported}] if reported else []
             progress[change["id"]] = "applied"
-    return _finish(api, store, record, plan, recovered=False)
+    return _finish(api, store, record, plan, recovered=False, reports=reports)
 
 
 def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str,
     undone = []
     for change in reversed(plan["changes"]):
         try:
-            undone.append({"id": change["id"], "result": _undo(api, record, change)})
+            undone.append({"id": change["id"], "result": actions.ACTIONS[change["action"]].undo(api, change, _mark(record, undone=True))})
         except (GateRefused, ApiError) as error:
             if isinstance(error, ApiError) and error.for_now:
                 raise  # the server does not say whether it was done, and may do it later: resume tries again
@@ -119,23 +122,11 @@ def mark(record: Record) -> str:
     return f"{record.proposal['feature']}/{record.identifier}"
 
 
-def _progress(api: Api, record: Record, change: dict[str, Any]) -> str:
-    """``pending``, ``applied``, or the sentence that says why neither."""
-    live = objects.read(api, change["object"])
-    gone = live is None or live["metadata"]["uid"] != change["object"]["uid"]
-    name = f"{change['object']['kind'].lower()}/{change['object']['name']}"
-    if change["action"] == "delete" and record.state == "executing" and (gone or (live and "deletionTimestamp" in live["metadata"])):
-        return "applied"
-    if live is None:
-        return f"{name} does not exist any more"
-    if gone:
-        return f"{name} was deleted and created again since it was diagnosed"
-    if change["action"] == "delete":
-        return "pending"
-    if _marked(live, record):
-        return "applied"
-    moved = patch.holds(live, change["patch"])
-    return f"{name} is not as it was: {'; '.join(moved)}" if moved else "pending"
+def _mark(record: Record, undone: bool = False) -> actions.Mark:
+    name = mark(record)
+    return actions.Mark(
+        name, record.digest, f"aiops.k8s {name} undone" if undone else f"aiops.k8s {name}: {(record.plan or {}).get('summary', '')}"
+    )
 
 
 def _expired(record: Record, plan: dict[str, Any], now: datetime, governed_by: Rules) -> str:
@@ -150,7 +141,7 @@ def _expired(record: Record, plan: dict[str, Any], now: datetime, governed_by: R
 def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any], check_mode: bool, applied: bool) -> None:
     live = objects.read(api, change["object"])
     try:
-        prepared, missing = prepare(api, change, live or {})
+        prepared, missing = actions.prepare(api, change, live or {})
     except ApiError as error:
         reason = f"the dry run of {change['id']} failed: {error.text or error.reason}"
         raise _refused(store, record, reason, check_mode, applied, for_now=error.for_now) from error
@@ -168,68 +159,65 @@ def _rehearse(api: Api, store: Directory, record: Record, change: dict[str, Any]
         )
 
 
-def _carry_out(api: Api, store: Directory, record: Record, change: dict[str, Any], already: bool) -> None:
+def _carry_out(
+    api: Api, store: Directory, record: Record, change: dict[str, Any], already: bool, hands: Hands | None = None
+) -> dict[str, Any]:
+    """Make one change; what other hands report of it, {} where there were none."""
     try:
-        if change["action"] == "delete":
-            objects.delete(api, change["object"], change["preconditions"], dry_run=False)
-        else:
-            _patch_marked(
-                api, record, change, change["patch"], f"aiops.k8s {mark(record)}: {record.plan['summary'] if record.plan else ''}"
-            )
+        if hands and change["action"] in ("create", "patch"):
+            return _by_hands(api, store, record, change, already, hands)
+        actions.ACTIONS[change["action"]].carry_out(api, change, _mark(record))
     except (ApiError, GateRefused) as error:
-        if isinstance(error, ApiError) and error.for_now:
-            raise  # the server does not say whether it was done: resume asks the object
-        if _progress(api, record, change) == "applied":
-            return  # another run of this record did it meanwhile
+        if record.state != "executing" or (isinstance(error, ApiError) and error.for_now):
+            raise  # it is said already; or the server does not say whether it was done: resume asks the object
+        if actions.progress(api, change, _mark(record), begun=True) == actions.APPLIED:
+            return {}  # another run of this record did it meanwhile
         store.append(record, "failed", {"phase": "apply", "reason": redact(str(error))[0], "applied": already})
         raise
+    return {}
 
 
-def _patch_marked(api: Api, record: Record, change: dict[str, Any], operations: list[dict[str, Any]], cause: str) -> None:
-    refused: tuple[str, ApiError] | None = None
-    for _attempt in range(_RACES):
-        live = objects.read(api, change["object"])
-        moved = patch.holds(live, operations) if live else ["the object does not exist any more"]
-        if live is None or moved:
-            raise GateRefused(f"{change['object']['kind'].lower()}/{change['object']['name']} is not as it was: {'; '.join(moved)}.")
-        version = live["metadata"]["resourceVersion"]
-        if refused and refused[0] == version:
-            raise refused[1]  # nobody wrote to it meanwhile, so it is not a race
-        try:
-            objects.patch(api, change["object"], [*operations, *patch.marks(live, mark(record), record.digest, cause[:250])], dry_run=False)
-            return
-        except ApiError as error:
-            if error.status not in (409, 422):
-                raise
-            refused = version, error
-    raise GateRefused(
-        f"{change['object']['kind'].lower()}/{change['object']['name']} was written to {_RACES} times while it was to be changed.",
-        "Try again.",
+def _by_hands(api: Api, store: Directory, record: Record, change: dict[str, Any], already: bool, hands: Hands) -> dict[str, Any]:
+    live, made_by = objects.read(api, change["object"]) or {}, _mark(record)
+    if change["action"] == "create":
+        given = {**change, "manifest": actions.marked(change["manifest"], made_by)}
+    else:
+        operations = [*change["patch"], *patch.marks(live, made_by.record, made_by.digest, made_by.cause[:250])]
+        given = {**change, "desired": patch.apply(live, operations)}
+    report = redact_object(dict(hands(api, given)))
+    kept = {name: report[name] for name in _REPORTED if name in report}
+    if report["outcome"] == "applied":
+        return kept
+    different = report["outcome"] == "different"
+    told = "; ".join(
+        f"{one['path']}: {patch.short(one['found'])} instead of {patch.short(one['approved'])}" for one in report.get("differences", [])
     )
+    reason = (
+        f"{report.get('engine', 'the engine')} did not make the approved change ({report['outcome']}):"
+        f" {report['reason']}{f'; {told}' if told else ''}"
+    )
+    store.append(record, "failed", {"phase": "apply", "reason": redact(reason)[0], "applied": already or different, "hands": kept})
+    if different:
+        invert(api, store, record, "the outcome differs from the plan")
+    fix = (
+        "It was undone."
+        if different
+        else "Nothing was changed. Run the workflow again, and let Ansible carry it out (executor_engine=none)."
+    )
+    raise GateRefused(f"Record {record.identifier} was not carried out: {redact(reason)[0]}.", fix)
 
 
-def _undo(api: Api, record: Record, change: dict[str, Any]) -> str:
-    if change["action"] == "delete":
-        return "nothing to undo: the owner has created the pod again"
-    live = objects.read(api, change["object"])
-    if live is None:
-        raise GateRefused(f"{change['object']['name']} does not exist any more; nothing is left to undo.")
-    if patch.holds(live, change["inverse"]) and not patch.holds(live, _without_generation(change["patch"])):
-        return "already as before"
-    if not _marked(live, record):
-        other = patch.mark_of(live)[0]
-        by = f"that of record {other}" if other else "none"
-        raise GateRefused(f"{change['object']['name']} does not carry the mark of this record but {by}, so nothing of it is undone there.")
-    _patch_marked(api, record, change, change["inverse"], f"aiops.k8s {mark(record)} undone")
-    return "undone"
-
-
-def _finish(api: Api, store: Directory, record: Record, plan: dict[str, Any], recovered: bool) -> dict[str, Any]:
+def _finish(
+    api: Api, store: Directory, record: Record, plan: dict[str, Any], recovered: bool, reports: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     done = []
     for change in plan["changes"]:
         live = objects.read(api, change["object"]) or {}
-        done.append({"id": change["id"], "generation": live.get("metadata", {}).get("generation")})
-    store.append(record, "executed", {"changes": done, "recovered": recovered, "applied": clock.stamp(clock.now())})
+        metadata = live.get("metadata", {})
+        created = {"uid": metadata.get("uid", "")} if change["action"] == "create" else {}
+        done.append({"id": change["id"], "generation": metadata.get("generation"), **created})
+    made = {"changes": done, "recovered": recovered, "applied": clock.stamp(clock.now())}
+    store.append(record, "executed", {**made, **({"hands": reports} if reports else {})})
     return {"changed": not recovered, "state": record.state, "changes": plan["changes"]}
 
 
@@ -246,15 +234,6 @@ def _refused(store: Directory, record: Record, reason: str, check_mode: bool, ap
     elif begun and applied:
         fix = "Run the playbook aiops.k8s.resume to undo the part that was applied."
     return GateRefused(f"Record {record.identifier} was not carried out: {reason}.", fix)
-
-
-def _marked(live: dict[str, Any], record: Record) -> bool:
-    """Whether an object carries a change of this record. The digest counts: a record may be renumbered when it is published."""
-    return patch.mark_of(live)[1] == record.digest
-
-
-def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [operation for operation in operations if operation["path"] != "/metadata/generation"]
 
 
 def _difference(approved: dict[str, Any], found: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 
 """Whether a change worked: pure judgements over observed states of the workload (cluster/workload.py).
 
+What is proven may be a workload, a Service or an autoscaler; their states have the same shape.
+
 Check types, in the order in which they are judged:
     status_changed     the failing pods are replaced or recovered within ``within_seconds``
     available          all wanted pods are of the newest revision and available within ``within_seconds``
@@ -65,7 +67,15 @@ def describe(check: Mapping[str, Any]) -> str:
         "restarts_stable": f"then it stays so, and no container of its pods restarts for {hold}",
         "watch": f"then {name} keeps its endpoints for {hold} (watch)",
     }
-    return (of_a_service if check["object"]["kind"] == "Service" else what)[check["type"]]
+    limits = [f"its load is below {check['load_below'] * 100:.0f} %"] if "load_below" in check else []
+    limits += [f"below {check['errors']['below'] * 100:.0f} % of requests fail"] if "errors" in check else []
+    of_an_autoscaler = {
+        "status_changed": f"{name} reads its metrics and can scale within {within}",
+        "available": f"as many pods as {name} wants are available, {', '.join(['none is pending', *limits])}, within {within}",
+        "restarts_stable": f"then it stays so, and no container of its pods restarts for {hold}",
+        "watch": f"then {name} goes on scaling, with its least number of pods available and no restarts, for {hold} (watch)",
+    }
+    return {"Service": of_a_service, "HorizontalPodAutoscaler": of_an_autoscaler}.get(check["object"]["kind"], what)[check["type"]]
 
 
 @dataclass
@@ -90,7 +100,8 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
     new = [pod for pod in state["pods"] if pod["current"] and pod["uid"] not in _known(changed)] if state["settled"] else []
     if _status_changed(changed, state, bool(new)):
         progress.met.setdefault(changed["id"], elapsed)
-    if is_available(state):
+    over = excess(available, state)
+    if is_available(state) and not over:
         progress.met.setdefault(available["id"], elapsed)
     crashing = next((pod for pod in new if pod["restarts"] >= _REPEATED and not pod["ready"]), None)
     if crashing:
@@ -100,14 +111,15 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
     for check in (changed, available):
         if check["id"] not in progress.met:
             if elapsed >= check["within_seconds"]:
-                return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {summary(state)}")
+                seen = "; ".join(filter(None, (summary(state), over)))
+                return _fail(progress, f"not seen within {span(check['within_seconds'])}: {describe(check)}; {seen}")
             return progress
     if not progress.restarts:
         progress.restarts = restarts(state)
     fault = disturbance(progress.restarts, state)
     if fault:
         return _fail(progress, fault)
-    if not is_available(state):
+    if not is_available(state) or over:
         progress.met.pop(available["id"])  # it has to come back within its time, and to hold from then on
         return progress
     if elapsed - progress.met[available["id"]] >= stable["hold_seconds"]:
@@ -152,13 +164,31 @@ def told(signals: Iterable[Mapping[str, Any]]) -> str:
 
 def is_available(state: State) -> bool:
     """Whether every wanted pod is of the newest revision, available, and nothing else is left."""
+    scaling = state.get("scaling")
     return bool(
         state["exists"]
+        and (not scaling or (scaling["active"] and scaling["follows"]))
         and state["settled"]
         and state["updated"] >= state["wanted"]
         and state["available"] >= state["wanted"]
         and sum(1 for pod in state["pods"] if pod["current"]) >= state["wanted"]
     )
+
+
+def serves(state: State) -> bool:
+    """What a watched workload has to do: as ``is_available``; one that is scaled may lack pods that are only just starting."""
+    scaling = state.get("scaling")
+    return bool(scaling["active"] and state["available"] >= scaling["min"]) if scaling and state["exists"] else is_available(state)
+
+
+def excess(check: Mapping[str, Any], state: State) -> str:
+    """Which measured value is not below the limit of a check, as a sentence, or "". What is not known counts as too much load, not as errors."""
+    load, errors = (state.get("scaling") or {}).get("utilisation"), state.get("errors")
+    if "load_below" in check and (load is None or load >= check["load_below"]):
+        return "its load is not known" if load is None else f"its load is {load * 100:.0f} %, not below {check['load_below'] * 100:.0f} %"
+    if "errors" in check and errors is not None and errors >= check["errors"]["below"]:
+        return f"{errors * 100:.1f} % of requests fail, not below {check['errors']['below'] * 100:.0f} %"
+    return ""
 
 
 def restarts(state: State) -> dict[str, int]:
@@ -179,6 +209,12 @@ def summary(state: State) -> str:
     if not state["exists"]:
         return "gone"
     text = f"{state['available']} of {state['wanted']} pods available, {state['updated']} updated, {sum(restarts(state).values())} restarts"
+    scaling = state.get("scaling")
+    if scaling:
+        load = f"{scaling['utilisation'] * 100:.0f} %" if scaling["utilisation"] is not None else "unknown"
+        text += f"; the autoscaler wants {scaling['desired']} of {scaling['min']} to {scaling['max']}, load {load}"
+        text += f" ({scaling['fault']})" if scaling["fault"] else ""
+        text += f"; {state['errors'] * 100:.1f} % of requests fail" if state.get("errors") is not None else ""
     reasons = sorted({reason for pod in state["pods"] if pod["current"] and not pod["ready"] for reason in pod["reasons"]})
     return f"{text} ({', '.join(reasons)})" if reasons else text
 
@@ -189,7 +225,8 @@ def _known(check: Mapping[str, Any]) -> set[str]:
 
 def _status_changed(check: Mapping[str, Any], state: State, replaced: bool) -> bool:
     here = {pod["uid"]: pod for pod in state["pods"]}
-    return replaced or all(pod["uid"] not in here or here[pod["uid"]]["ready"] for pod in check["failing"])
+    recovered = replaced or all(pod["uid"] not in here or here[pod["uid"]]["ready"] for pod in check["failing"])
+    return recovered and (state.get("scaling") or {"active": True})["active"]
 
 
 def _fail(progress: Progress, reason: str) -> Progress:

@@ -92,13 +92,21 @@ def fingerprint(plan: Mapping[str, Any]) -> str:
     for change in plan["changes"]:
         subject = change["object"]
         whole = all(subject[key] == plan["target"].get(key) for key in ("kind", "namespace", "name"))
-        name = subject["name"] if whole or change["action"] == "patch" else ""
+        name = subject["name"] if whole or change["action"] != "delete" else ""
         operations = [
             {key: "" if key == "value" and times.is_moment(value) else value for key, value in one.items()}
             for one in change.get("patch", [])
             if one["op"] != "test"
         ]
-        one = {"action": change["action"], "kind": subject["kind"], "namespace": subject["namespace"], "name": name, "patch": operations}
+        made = {"manifest": change["manifest"]} if change["action"] == "create" else {}
+        one = {
+            "action": change["action"],
+            "kind": subject["kind"],
+            "namespace": subject["namespace"],
+            "name": name,
+            "patch": operations,
+            **made,
+        }
         if one not in done:
             done.append(one)
     return digest(done)
@@ -284,10 +292,13 @@ def _keys(proposal: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
+_ESSENTIAL = ("action", "object", "patch", "preconditions", "manifest", "requires", "restore")
+
+
 def _essence(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: plan.get(key) for key in ("target", "cluster", "risk", "policy", "undoes")},
-        "changes": [{key: change.get(key) for key in ("action", "object", "patch", "preconditions")} for change in plan["changes"]],
+        "changes": [{key: change.get(key) for key in _ESSENTIAL} for change in plan["changes"]],
         "checks": [{key: value for key, value in check.items() if key != "failing"} for check in plan["checks"]],
     }
 

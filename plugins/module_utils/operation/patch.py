@@ -24,6 +24,7 @@ CAUSE_ANNOTATION = "kubernetes.io/change-cause"
 _MARKS = (RECORD_ANNOTATION, DIGEST_ANNOTATION, CAUSE_ANNOTATION)
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"  # kubectl's own note, as large as the object; a snapshot leaves it out
 _SERVER_OWNED = ("managedFields", "resourceVersion", "generation")
+_OF_ANY = ("uid", "creationTimestamp")
 
 
 def between(live: Document, desired: Document) -> tuple[list[Operation], list[Operation]]:
@@ -85,11 +86,16 @@ def holds(document: Document, patch: Iterable[Operation]) -> list[str]:
 
 def marks(live: Document, record: str, digest: str, cause: str) -> list[Operation]:
     """Annotations that tie the object to its record, and a test that nobody wrote to it since it was read."""
-    values = {RECORD_ANNOTATION: record, DIGEST_ANNOTATION: digest, CAUSE_ANNOTATION: cause}
+    values = mark_values(record, digest, cause)
     guard = [_test("/metadata/resourceVersion", live["metadata"]["resourceVersion"])]
     if not live["metadata"].get("annotations"):
         return [*guard, {"op": "add", "path": "/metadata/annotations", "value": values}]
     return [*guard, *({"op": "add", "path": f"/metadata/annotations/{_escape(key)}", "value": value} for key, value in values.items())]
+
+
+def mark_values(record: str, digest: str, cause: str) -> dict[str, str]:
+    """The annotations that tie an object to its record."""
+    return {RECORD_ANNOTATION: record, DIGEST_ANNOTATION: digest, CAUSE_ANNOTATION: cause}
 
 
 def mark_of(live: Document) -> tuple[str, str]:
@@ -105,6 +111,23 @@ def outcome(live: Document, result: Document) -> list[dict[str, Any]]:
     shown as a whole, and so is a new order of names.
     """
     return sorted(_differences("", _meaningful(live), _meaningful(result)), key=lambda line: str(line["path"]))
+
+
+def creation(result: Document) -> list[dict[str, Any]]:
+    """What an object that did not exist consists of, field by field, as [{path, before: None, after}], without what the server adds to any."""
+    kept = _meaningful(result)
+    kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key not in _OF_ANY}
+    return sorted(_leaves("", kept), key=lambda line: str(line["path"]))
+
+
+def unlike(wanted: list[dict[str, Any]], found: list[dict[str, Any]], below: str) -> list[str]:
+    """What differs between two creations under a path, one sentence each."""
+    before, after = ({one["path"]: one["after"] for one in lines if one["path"].split(".")[0] == below} for lines in (wanted, found))
+    return [
+        f"{path} was {short(before.get(path))} and is now {short(after.get(path))}"
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    ]
 
 
 def pretty(document: Document, path: str) -> str:
@@ -150,6 +173,15 @@ def _differences(path: str, before: Any, after: Any) -> Iterator[dict[str, Any]]
     json = library("json")
     if json.dumps(before, sort_keys=True) != json.dumps(after, sort_keys=True):  # unlike ==, it tells 1 from true
         yield {"path": path, "before": before, "after": after}
+
+
+def _leaves(path: str, value: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(value, dict) or not value:
+        yield {"path": path, "before": None, "after": value}
+        return
+    for key in sorted(value):
+        token = key if "." not in key else f"'{key}'"
+        yield from _leaves(f"{path}.{token}" if path else token, value[key])
 
 
 def _by_name(items: list[Any]) -> dict[str, Any]:
@@ -207,9 +239,9 @@ def _names(document: Document, operations: Iterable[Operation]) -> list[Operatio
 def _meaningful(document: Document) -> Document:
     kept = {key: value for key, value in copy.deepcopy(document).items() if key != "status"}
     kept["metadata"] = {key: value for key, value in kept["metadata"].items() if key not in _SERVER_OWNED}
-    annotations = {key: value for key, value in (kept["metadata"].pop("annotations", None) or {}).items() if key not in (*_MARKS, _APPLIED)}
-    if annotations:
-        kept["metadata"]["annotations"] = annotations
+    theirs = {key: value for key, value in (kept["metadata"].pop("annotations", None) or {}).items() if key not in (*_MARKS, _APPLIED)}
+    if theirs:
+        kept["metadata"]["annotations"] = theirs
     return kept
 
 

@@ -125,7 +125,10 @@ def _response(events: list[Event]) -> str:
     parts = ["## Response snapshot", "### What is wrong", "\n".join(_finding(finding) for finding in proposal["findings"])]
     if proposal.get("earlier"):
         parts += ["### Seen before", "\n".join(_before(one) for one in proposal["earlier"])]
-    parts += ["### Evidence", "\n".join(_fact(fact) for fact in proposal["evidence"]), "### Opinions", _opinions(proposal)]
+    parts += ["### Evidence", "\n".join(_fact(fact) for fact in proposal["evidence"])]
+    for section in proposal.get("sections", []):
+        parts += [f"### {_plain(section['title'])}", "\n".join(f"- {_plain(line)}" for line in section["lines"])]
+    parts += ["### Opinions", _opinions(proposal)]
     if plan is None:
         return "\n\n".join([*parts, "### Proposed change", f"None: {_plain(proposal['no_plan_reason'])}.", *_by_hand(proposal)])
     parts += ["### Proposed change", f"{_sentence(plan['summary'])} Digest `{proposal['digest']}`, decided by {plan['expires']}."]
@@ -194,6 +197,7 @@ def _opinions(proposal: dict[str, Any]) -> str:
         verdict = {True: "agrees", False: "disagrees"}.get(opinion.get("agrees"), opinion["outcome"])
         who = f"{_plain(opinion['engine'])} ({_plain(str(opinion.get('model') or 'no model'))}), {opinion.get('duration_seconds', 0)} s"
         lines.append(f"- {who}: **{verdict}**: {_plain(str(said))}")
+        lines += [f"  - differs: {_plain(one)}" for one in opinion.get("differs") or []]
         lines += [f"  - also, for a person to look at: {_plain(_extra(one))}" for one in opinion.get("extra_findings") or []]
         lines += [f"  - {_plain(remark)}" for remark in [opinion.get("note"), _spent(opinion), *opinion.get("remarks", [])] if remark]
     return "\n".join(lines)
@@ -213,8 +217,9 @@ def _change(change: dict[str, Any]) -> str:
     how = {"server": "rehearsed by the API server (dry run)", "local": "computed locally, not rehearsed by the API server"}[
         change["dry_run"]
     ]
+    which = f", uid `{subject['uid']}`" if subject["uid"] else ""
     return (
-        f"{change['id']}: {change['action']} {_plain(named(subject))}, uid `{subject['uid']}`,"
+        f"{change['id']}: {change['action']} {_plain(named(subject))}{which},"
         f" {how}\n\n{_code(chr(10).join(lines), 'diff')}"
     )
 
@@ -284,10 +289,20 @@ _SAYINGS: dict[str, Callable[[dict[str, Any]], str]] = {
     "approved": lambda payload: f"by {identity.name_of(payload['by'])}",
     "rejected": lambda payload: f"by {identity.name_of(payload['by'])}: {payload['reason']}",
     "executing": lambda payload: f"as {payload['executor']['user']}",
-    "executed": lambda payload: "found applied after an interruption" if payload.get("recovered") else "applied",
+    "executed": lambda payload: "found applied after an interruption" if payload.get("recovered") else f"applied{_hands(payload)}",
     "validated": lambda payload: f"all checks passed after {clock.span(payload['seconds'])}; {payload['state']}{_warned(payload)}",
     "rolled_back": lambda payload: "; ".join(f"{change['id']}: {change['result']}" for change in payload["changes"]),
 }
+
+
+def _hands(payload: dict[str, Any]) -> str:
+    """Who carried it out in our place, as whom, and that their credentials are gone."""
+    told = [
+        f"{one['id']} by {one['engine']} {one['engine_version']} ({one['model']}) as {one['identity']}, which is"
+        f" {'removed' if one['removed'] and one['token_dead'] else 'NOT removed'}; equal to the plan, field by field"
+        for one in payload.get("hands", [])
+    ]
+    return f": {'; '.join(told)}" if told else ""
 
 
 def _warned(payload: dict[str, Any]) -> str:

@@ -5,8 +5,8 @@
 
 schema, summary, workflow, target, risk, risk_reasons[], created, expires, cluster{uid, server}, policy{}
 requested_by{user, uid, host...}, shown: digest of what else the approver is shown (findings, evidence, opinions)
-changes[]: id, action (patch|delete), object{apiVersion, kind, namespace, name, uid},
-           patch[], inverse[] (RFC 6902) or preconditions{uid}; outcome[]{path, before, after}; dry_run (server|local)
+changes[]: id, action (patch|delete|create), object{apiVersion, kind, namespace, name, uid}, what the action needs (actions.py);
+           outcome[]{path, before, after}; dry_run (server|local)
 checks[]:  id, type, object, within_seconds, hold_seconds, and what its type needs (see checks.py)
 undo:      how it is undone, in words
 """
@@ -18,10 +18,10 @@ from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.actions import ACTIONS, bound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import RISKS
 
 SCHEMA = "aiops.k8s/plan/v1"
-ACTIONS = ("patch", "delete")
 Plan = dict[str, Any]
 
 _DRAFTED = ("schema", "summary", "workflow", "target", "risk", "created", "cluster", "changes", "checks", "undo")
@@ -39,6 +39,22 @@ def patch_change(identifier: str, live: Mapping[str, Any], desired: Mapping[str,
         "patch": forward,
         "inverse": inverse,
         "outcome": patch.outcome(dict(live), dict(desired)),
+        "dry_run": "local",
+    }
+
+
+def create_change(
+    identifier: str, manifest: Mapping[str, Any], requires: list[dict[str, Any]], restore: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A change that creates an object which does not exist; ``requires`` and ``restore`` as in actions.py."""
+    return {
+        "id": identifier,
+        "action": "create",
+        "object": {**reference({**manifest, "metadata": {"uid": "", **manifest["metadata"]}})},
+        "manifest": dict(manifest),
+        "requires": requires,
+        "restore": restore,
+        "outcome": patch.creation(dict(manifest)),
         "dry_run": "local",
     }
 
@@ -118,7 +134,11 @@ def risk_of(changes: list[dict[str, Any]], ready_replicas: int, protected: tuple
         subject = change["object"]
         if subject["namespace"] in protected:
             reasons.append(("critical", f"{subject['namespace']} is a namespace of the cluster itself"))
-        if change["action"] == "delete":
+        if change["action"] == "create":
+            reasons.append(("medium", f"creates {subject['kind'].lower()} {subject['name']}, which acts by itself from then on"))
+        elif change["action"] == "delete" and "manifest" in change:
+            reasons.append(("medium", f"deletes {subject['kind'].lower()} {subject['name']}"))
+        elif change["action"] == "delete":
             reasons.append(("low", f"deletes one {subject['kind'].lower()} that its owner creates again"))
         elif any(line["path"].startswith("spec.template") for line in change["outcome"]):
             serving = (
@@ -153,27 +173,19 @@ def _validated(plan: Any, required: tuple[str, ...]) -> Plan:
     if not isinstance(plan["changes"], list) or not all(isinstance(change, dict) for change in plan["changes"]):
         raise BadInput("The plan's changes are not a list of mappings.")
     for change in plan["changes"]:
-        needed = {"patch": ("patch", "inverse"), "delete": ("preconditions",)}.get(change.get("action"))
-        if needed is None:
+        action = ACTIONS.get(str(change.get("action")))
+        if action is None:
             raise BadInput(
                 f"Change {change.get('id')} has the action {change.get('action')!r}.", f"It must be one of {', '.join(ACTIONS)}."
             )
-        lacking = [key for key in ("id", "object", "outcome", *needed) if not change.get(key)]
+        lacking = [key for key in ("id", "object", "outcome", *action.needs) if not change.get(key)]
         if lacking:
             raise BadInput(f"Change {change.get('id')} lacks {', '.join(lacking)}.")
-        if not _bound(change):
+        if not bound(change):
             raise BadInput(
                 f"Change {change['id']} does not test the uid of its object first, so it could hit another one of the same name."
             )
     return plan
-
-
-def _bound(change: Mapping[str, Any]) -> bool:
-    uid = change["object"].get("uid")
-    if change["action"] == "delete":
-        return bool(uid) and change["preconditions"].get("uid") == uid
-    guard = {"op": "test", "path": "/metadata/uid", "value": uid}
-    return bool(uid) and change["patch"][0] == guard and change["inverse"][0] == guard
 
 
 def named(subject: Mapping[str, str]) -> str:

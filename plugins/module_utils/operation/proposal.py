@@ -16,7 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import 
 # what the approver is shown beside the plan; the plan names the digest of it
 _SHOWN = ("title", "findings", "evidence", "opinions", "remedies", "not_chosen", "coverage")
 _NO_CHANGE = {"remedy": "", "fingerprint": ""}
-_SHOWN_WHERE_PRESENT = ("earlier", "by_hand")  # keys that came later: plans of earlier records do not name them
+_SHOWN_WHERE_PRESENT = ("earlier", "by_hand", "sections")  # keys that came later: plans of earlier records do not name them
 
 
 def payload(
@@ -31,7 +31,8 @@ def payload(
     """The first event's payload; the store adds feature, id and the previous record's head.
 
     options: those that the next commands have to repeat, none of them secret; policies: all classes' policy; before: the history
-    of this cluster (history.py). ``proposal`` may carry ``remedy`` (the name of the chosen one), ``fingerprint`` and ``basis``.
+    of this cluster (history.py). ``proposal`` may carry ``remedy`` (the name of the chosen one), ``fingerprint``, ``basis``, and
+    ``sections`` [{label, title, lines[]}]: the workflow's own figures, which the approver is shown.
     Raises BadInput for a malformed plan."""
     seen = history.earlier(before, proposal["target"], [finding["code"] for finding in proposal["findings"]])
     document = {
@@ -46,10 +47,14 @@ def payload(
         "evidence": redact_object(proposal["evidence"]),
         "remedies": redact_object(proposal["remedies"]),
         # a prompt was redacted before it was sent, and its digest is on record beside it
-        "opinions": [{**redact_object(one), **({"prompt": one["prompt"]} if "prompt" in one else {})} for one in opinions],
+        "opinions": [
+            {**redact_object(one), **_differing(one, proposal.get("figures") or {}), **({"prompt": one["prompt"]} if "prompt" in one else {})}
+            for one in opinions
+        ],
         "no_plan_reason": redact(proposal["no_plan_reason"])[0],
         "not_chosen": redact_object(proposal.get("not_chosen", [])),
         **({"by_hand": [redact(line)[0] for line in proposal["by_hand"]]} if proposal.get("by_hand") else {}),
+        **({"sections": redact_object(proposal["sections"])} if proposal.get("sections") else {}),
         "coverage": redact_object(result["coverage"]),
         "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
         **({"earlier": redact_object(history.described(before, seen))} if seen and proposal["workflow"] != history.UNDO else {}),
@@ -66,6 +71,17 @@ def payload(
         **({"basis": str(proposal["basis"])} if proposal.get("basis") else {}),
     }
     return {**document, "plan": plan, "digest": digest(plan), **identified}
+
+
+def _differing(opinion: Mapping[str, Any], ours: Mapping[str, float]) -> dict[str, list[str]]:
+    """Where an engine would choose other figures than the plan has: the approver is to see that."""
+    theirs = opinion.get("figures") or {}
+    found = [
+        f"{opinion['engine']} would choose {name.replace('_', ' ')} {theirs[name]:g}, the plan has {ours[name]:g}"
+        for name in ours
+        if name in theirs and theirs[name] != ours[name]
+    ]
+    return {"differs": found} if found else {}
 
 
 def shown(document: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import D
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 
 Show = Callable[[float, str, str], None]  # (seconds, what is seen, what the seconds count)
+Measure = Callable[[], "float | None"]  # the fraction of requests that fail now, None where unknown
 T = TypeVar("T")
 _KEPT = 10  # kinds of error signals that an event keeps
 _FOLLOWS = {"checks": "executed", "watch": "validated"}
@@ -51,9 +52,12 @@ def require_state(record: Record, phase: str) -> None:
         raise GateRefused(f"Record {record.identifier} is {record.state}; the phase {phase} follows {_FOLLOWS[phase]}.")
 
 
-def prove(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any]], show: Show, pace: Pace = USUAL) -> None:
-    """Look until the checks have passed or one has failed, and write ``validated`` or ``failed``."""
+def prove(
+    api: Api, store: Directory, record: Record, wanted: list[dict[str, Any]], show: Show, pace: Pace = USUAL, measure: Measure | None = None
+) -> None:
+    """Look until the checks have passed or one has failed, and write ``validated`` or ``failed``. ``measure`` gives error rates."""
     require_state(record, "checks")
+    wanted = _of_created(record, wanted)
     started = _payload(record, "executed")["applied"]
     progress, shown = checks.Progress(), Ticker(show, pace.heartbeat)
     warned = Warned(api, wanted[0]["object"], started, pace.signals)
@@ -61,6 +65,8 @@ def prove(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
         state = _patient(lambda: observe(api, wanted[0]["object"]), shown, pace)
         if _taken_over(store, record, state):
             return
+        if measure:
+            state["errors"] = measure()
         elapsed = clock.seconds_between(started, clock.stamp(clock.now()))
         progress = checks.validate(progress, wanted, state, elapsed)
         _patient(lambda: warned.look(state, progress.verdict != "pending"), shown, pace)
@@ -87,6 +93,7 @@ def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
     Returns what was seen last, as a sentence without its end.
     """
     require_state(record, "watch")
+    wanted = _of_created(record, wanted)
     baseline, until = _payload(record, "validated")["baseline"], _payload(record, "validated")["watch_until"]
     unavailable_since: float | None = None
     shown = Ticker(show, pace.watch_heartbeat)
@@ -98,7 +105,7 @@ def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
             return checks.summary(state)
         _patient(lambda: warned.look(state, True), shown, pace)
         seen, left = warned.appended(checks.summary(state)), clock.seconds_between(clock.stamp(clock.now()), until)
-        unavailable_since = None if checks.is_available(state) else unavailable_since or time.monotonic()
+        unavailable_since = None if checks.serves(state) else unavailable_since or time.monotonic()
         fault = checks.watch(baseline, state, time.monotonic() - unavailable_since if unavailable_since else 0.0)
         fault = fault or checks.deadly(warned.found, warned.servers(begun))
         if fault:
@@ -153,6 +160,26 @@ def _measured(store: Directory, record: Record, moment: str) -> dict[str, Any]:
     this = {**history.entry(record.events), "repaired": moment}
     others = [one for one in history.read(store) if one["id"] != record.identifier]
     return {"times": times.spans(this), "means": history.means([*others, this])}
+
+
+def _of_created(record: Record, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The checks with the uid of an object that the record's own change created."""
+    made = {one["id"]: one.get("uid", "") for one in _payload(record, "executed")["changes"]} if last(record.events, "executed") else {}
+    uids = {
+        (change["object"]["kind"], change["object"]["name"]): made.get(change["id"], "")
+        for change in (record.plan or {}).get("changes", [])
+        if change["action"] == "create"
+    }
+    return [
+        {
+            **check,
+            "object": {
+                **check["object"],
+                "uid": check["object"]["uid"] or uids.get((check["object"]["kind"], check["object"]["name"]), ""),
+            },
+        }
+        for check in wanted
+    ]
 
 
 def _taken_over(store: Directory, record: Record, state: Mapping[str, Any]) -> bool:

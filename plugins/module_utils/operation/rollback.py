@@ -16,7 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects, 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, gate, patch, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, checks, clock, gate, patch, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last, undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
@@ -45,10 +45,11 @@ def propose(api: Api, executor: Api, record: Record, reason: str) -> dict[str, A
     done = _carried_out(record)
     cluster = objects.cluster_identity(api)
     gate.require_cluster(done, cluster)
-    undone = [_prepared(executor, record, change) for change in reversed(done["changes"]) if change["action"] == "patch"]
+    undone = [_prepared(executor, record, change) for change in reversed(done["changes"]) if change["action"] in _INVERSE]
     if not undone:
         raise GateRefused(
-            f"Record {record.identifier} only deleted {plans.named(done['changes'][0]['object'])}, which its owner created again: there is nothing to undo."
+            f"Record {record.identifier} only deleted {plans.named(done['changes'][0]['object'])}, which its owner created again: there is"
+            " nothing to undo."
         )
     finding = _finding(record, done, reason)
     plan = _plan(api, record, done, undone, cluster)
@@ -96,24 +97,50 @@ def _prepared(executor: Api, record: Record, change: dict[str, Any]) -> dict[str
     """The change that undoes another one, on the object as it is now, rehearsed by the API server."""
     name = plans.named(change["object"])
     live = objects.read(executor, change["object"])
-    if live is None or live["metadata"]["uid"] != change["object"]["uid"]:
+    if live is None or live["metadata"]["uid"] != _uid(record, change):
         raise GateRefused(f"Record {record.identifier} cannot be rolled back: {name} was deleted since.")
-    moved = patch.holds(live, change["inverse"])
+    moved, undo = _INVERSE[change["action"]](live, change)
     if moved:
         raise GateRefused(
             f"Record {record.identifier} cannot be rolled back: {name} was changed since: {'; '.join(moved)}.",
             "Undo the later change first, or change the object by hand.",
         )
-    undo = plans.patch_change(change["id"], live, patch.apply(live, change["inverse"]))
-    prepared, missing = changes.prepare(executor, undo, live)
+    prepared, missing = actions.prepare(executor, undo, live)
     if missing:
-        raise GateRefused(f"Record {record.identifier} cannot be rolled back: {missing}.", "Give the executor's credentials (option executor).")
+        raise GateRefused(
+            f"Record {record.identifier} cannot be rolled back: {missing}.", "Give the executor's credentials (option executor)."
+        )
     return prepared
+
+
+def _inverse_of_patch(live: dict[str, Any], change: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """(what stands against it, the change that undoes this one)."""
+    moved = patch.holds(live, change["inverse"])
+    return moved, {} if moved else plans.patch_change(change["id"], live, patch.apply(live, change["inverse"]))
+
+
+def _inverse_of_create(live: dict[str, Any], change: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    moved = patch.unlike(change["outcome"], patch.creation(live), "spec")
+    back = [line for one in change.get("restore", []) for line in one["patch"] if line["op"] != "test"]
+    then = "".join(f"; {one['path'].strip('/').replace('/', '.')} goes back to {patch.short(one['value'])}" for one in back)
+    deleted = plans.delete_change(change["id"], live, f"deleted{then}")
+    return moved, {**deleted, "manifest": change["manifest"], "restore": change.get("restore", [])}
+
+
+_INVERSE = {"patch": _inverse_of_patch, "create": _inverse_of_create}
+
+
+def _uid(record: Record, change: dict[str, Any]) -> str:
+    """The uid of the object that a change left behind: of one that it created, as the record of its execution says."""
+    executed = last(record.events, "executed") or {"payload": {"changes": []}}
+    made = {one["id"]: one.get("uid", "") for one in executed["payload"]["changes"]}
+    return str(change["object"]["uid"] or made.get(change["id"], ""))
 
 
 def _plan(api: Api, record: Record, done: plans.Plan, undone: list[dict[str, Any]], cluster: dict[str, str]) -> plans.Plan:
     times = {check["type"]: check for check in done["checks"]}
-    subject = times["available"]["object"]
+    created = [change for change in done["changes"] if change["action"] == "create" and change.get("restore")]
+    subject = created[0]["restore"][0]["object"] if created else times["available"]["object"]  # what was made is gone afterwards
     ready = sum(1 for pod in workload.observe(api, subject)["pods"] if pod["ready"])
     proof = checks.standard(
         subject,

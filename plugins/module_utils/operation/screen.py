@@ -38,8 +38,15 @@ def proposal(document: Mapping[str, Any], identifier: str, digest: str, width: i
             when = f" at {fact['time']}" if fact["time"] else ""
             lines += _labelled(one, f"{fact['source']}{when}", width, "dark gray")
             lines += [(f"{'':{_LABEL}}| {text}", "") for text in _wrap(fact["excerpt"], width - _LABEL - 2)[:4]]
+    for section in document.get("sections", []):
+        lines += [
+            line
+            for number, text in enumerate(section["lines"])
+            for line in _labelled("" if number else section["label"], text, width, "" if number else "bright blue")
+        ]
     for opinion in document.get("opinions", []):
         lines += _labelled(opinion["engine"], _opinion(opinion), width, "yellow" if opinion.get("agrees") is False else "")
+        lines += [line for one in opinion.get("differs") or [] for line in _labelled("differs", one, width, "yellow")]
         for extra in opinion.get("extra_findings") or []:
             lines += _labelled(
                 "also", f"{extra['title']} ({named(extra['object'])}, {', '.join(extra['evidence'])}): {extra['root_cause']}", width

@@ -30,7 +30,7 @@ class Server(Api):
     def __init__(self) -> None:
         super().__init__(CLUSTER["server"], None, [])
         self.objects: dict[str, dict[str, Any]] = {"/api/v1/namespaces/kube-system": {"metadata": {"uid": CLUSTER["uid"]}}}
-        self.user, self.allowed = "deployer", True
+        self.user, self.allowed, self.serial = "deployer", True, 0
         self.log: list[str] = []
         self.rehearsed: list[str] = []
         self.faults: list[Fault] = []
@@ -66,7 +66,22 @@ class Server(Api):
     def _post(self, path: str, body: Any, dry: bool) -> Any:
         if path.endswith("selfsubjectreviews"):
             return {"status": {"userInfo": {"username": self.user, "groups": ["g"]}}}
-        return {"status": {"allowed": self.allowed}}
+        if path.endswith("selfsubjectaccessreviews"):
+            return {"status": {"allowed": self.allowed}}
+        return self._created(path, body, dry)
+
+    def _created(self, collection: str, body: Any, dry: bool) -> Any:
+        path = f"{collection}/{body['metadata']['name']}"
+        if path in self.objects:
+            raise ApiError(409, "AlreadyExists", f"{path} already exists", f"POST {collection}")
+        result = copy.deepcopy(body)
+        self.serial += 1
+        result["metadata"].update(uid=f"uid-made-{self.serial}", resourceVersion="1", creationTimestamp="2026-01-01T00:00:00Z")
+        self.mutate(result)
+        (self.rehearsed if dry else self.log).append(f"POST {collection}")
+        if not dry:
+            self.objects[path] = result
+        return result
 
     def _patch(self, path: str, operations: Any, dry: bool) -> Any:
         live = self._get(path, None, dry)
@@ -85,7 +100,7 @@ class Server(Api):
 
     def _delete(self, path: str, options: Any, dry: bool) -> Any:
         live = self._get(path, None, dry)
-        if options["preconditions"]["uid"] != live["metadata"]["uid"]:
+        if any(live["metadata"][name] != value for name, value in options["preconditions"].items()):
             raise ApiError(409, "Conflict", "the UID in the precondition does not match the UID in record", f"DELETE {path}")
         if not dry:
             del self.objects[path]
