@@ -175,6 +175,14 @@ class Stage:
                     time.sleep(1)
         return took
 
+    def shows(self, case: Case) -> bool:
+        """Whether a staged case shows its last sign at this moment: a pod that was replaced has to fail again first."""
+        return bool(case.steps[-1].until(Scene(self.scenes().get(case.namespace, {}), float("inf"), time.time())))
+
+    def again(self, case: Case, seconds: float = 120.0) -> None:
+        """Wait until a case that was staged before shows its last sign again."""
+        _await(f"{case.name} shows its sign again", lambda: self.shows(case), seconds)
+
     def _timed(self, case: Case, number: int) -> float:
         self.begin(case, number)
         return time.monotonic()

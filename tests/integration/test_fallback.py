@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Every command block of docs/fallback, in order, in one shell, against the real cluster: the workload is mended, or the change is undone.
+"""Every command block of docs/fallback, in order, in one shell, against the real cluster: the workload is mended or scaled, or the change is undone.
 
 A block after a line that ends with FAILS is expected to fail, and has to.
 """
@@ -26,6 +26,7 @@ from tests.integration.staging import Kubectl, deployment, is_ready, namespace, 
 from tests.integration.support import ROOT, begin, environment, wait
 
 PAGES = sorted((ROOT / "docs" / "fallback").glob("*.md"))
+DIAGNOSIS, SCALING = (ROOT / "docs" / "fallback" / name for name in ("manual-diagnosis.md", "manual-scaling.md"))
 FAILS = "**This block has to fail:**"
 SECONDS = 240  # after which a page is stopped; on an idle machine it takes 20
 WORKS = "mkdir -p /tmp/www; exec httpd -f -p 8080 -h /tmp/www"
@@ -90,10 +91,9 @@ def test_a_page_has_blocks_and_no_other_fences(page: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sessions(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Session]]]:
-    (page,) = PAGES
     with namespace(cluster, "fallback") as first, namespace(cluster, "fallback") as second:
         places = dict(zip(CASES, ((first, tmp_path_factory.mktemp("case")), (second, tmp_path_factory.mktemp("case"))), strict=True))
-        yield begin(request, "name", lambda name: by_hand(page, cluster, CASES[name][0], *places[name]))
+        yield begin(request, "name", lambda name: by_hand(DIAGNOSIS, cluster, CASES[name][0], *places[name]))
 
 
 def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, directory: Path) -> Session:
@@ -108,23 +108,7 @@ def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, 
         lambda: any({"CrashLoopBackOff", "Error"} & reasons(pod) and restarted(pod) for pod in kubectl.pods().get("web", [])),
     )
     case = directory / "H-20261121-web"
-    given = {
-        **environment(),
-        "PATH": f"{Path(cluster.kubectl).parent}:{os.environ['PATH']}",
-        "KUBECONFIG": str(cluster.kubeconfig),
-        "NS": kubectl.namespace,
-        "CASE": str(case),
-        "RECORDS": str(directory / "records"),
-        "APPROVER": "bob",
-        "WITHIN": "20s" if first_release == WORKS else "4s",
-        "HOLD": "2",
-    }
-    file, started = directory / "blocks.sh", time.monotonic()
-    file.write_text(script(page), encoding="utf-8")
-    done = subprocess.run(
-        ["bash", str(file)], cwd=directory, env=given, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False
-    )
-    seconds = time.monotonic() - started
+    done, seconds = run(page, cluster, kubectl, directory, CASE=str(case), WITHIN="20s" if first_release == WORKS else "4s", HOLD="2")
     found = kubectl.get("deployment/web")
     command = found["spec"]["template"]["spec"]["containers"][0]["command"][-1]
     alive = [pod for pod in kubectl.pods()["web"] if "deletionTimestamp" not in pod["metadata"]]
@@ -138,6 +122,25 @@ def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, 
         command,
         len(alive) == 2 and all(map(is_ready, alive)),
     )
+
+
+def run(page: Path, cluster: Cluster, kubectl: Kubectl, directory: Path, **variables: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """(how all blocks of a page ended, seconds)."""
+    given = {
+        **environment(),
+        "PATH": f"{Path(cluster.kubectl).parent}:{os.environ['PATH']}",
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "NS": kubectl.namespace,
+        "RECORDS": str(directory / "records"),
+        "APPROVER": "bob",
+        **variables,
+    }
+    file, started = directory / "blocks.sh", time.monotonic()
+    file.write_text(script(page), encoding="utf-8")
+    done = subprocess.run(
+        ["bash", str(file)], cwd=directory, env=given, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=SECONDS, check=False
+    )
+    return done, time.monotonic() - started
 
 
 def restarted(pod: Mapping[str, Any]) -> bool:
@@ -190,3 +193,129 @@ def test_the_record_is_whole_and_holds_no_logs(name: str, ended: Callable[[str],
     assert "DATABASE_URL" in text and json.loads((filed / "change.json").read_text(encoding="utf-8"))[-1]["op"] == "replace"
     assert not [path.name for path in filed.iterdir() if path.suffix == ".yaml" or path.name.startswith("log-")]
     assert oct(session.case.stat().st_mode & 0o777) == "0o700"
+
+
+# --- scaling ---------------------------------------------------------------------------------------------------------------
+
+# Burns 130m of CPU, divided by the pods there are, as a Service does with its users. It asks the kernel what it used: the machine's speed plays no role.
+BURNS = """
+used() { read -r line < /proc/$$/stat; set -- $line; used=$(($14 + $15)); }
+now() { read -r up rest < /proc/uptime; now=${up%.*}; }
+while :; do
+  pods=$(nslookup -type=a web.$NS.svc.cluster.local 2>/dev/null | grep -c '^Address: [0-9.]*$')
+  [ "$pods" -gt 0 ] || pods=1
+  now; next=$((now + 4)); used; until=$((used + 52 / pods))
+  while [ $used -lt $until ]; do used; done
+  now; [ $now -ge $next ] || sleep $((next - now))
+done
+"""
+# No second pod of the workload on any node: nothing of what the page counts as room, and seen only when it happens
+ALONE = {
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "affinity": {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [{"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/os"}]
+        }
+    },
+}
+# how the page ends -> (what the pod asks for, seconds for the proof)
+LOADS: dict[str, tuple[dict[str, Any], str]] = {"the load falls": ({}, "150"), "new pods wait": (ALONE, "8")}
+
+
+@dataclass
+class Scaled:
+    """How the page ended, and what it left."""
+
+    status: int
+    seconds: float
+    output: str
+    case: Path
+    records: Path
+    replicas: int
+    autoscalers: list[dict[str, Any]]
+
+
+def loaded(cluster: Cluster, namespace_: str, pod: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A Deployment of one pod under load, and the headless Service by which its pods count themselves."""
+    resources = {"requests": {"cpu": "100m", "memory": "8Mi"}, "limits": {"cpu": "200m", "memory": "32Mi"}}
+    service = {"clusterIP": "None", "selector": {"app": "web"}, "ports": [{"port": 80}]}
+    return [
+        deployment(cluster, "web", BURNS, pod=pod, resources=resources, env=[{"name": "NS", "value": namespace_}]),
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": service},
+    ]
+
+
+def scale_by_hand(cluster: Cluster, load: str, kubectl: Kubectl, directory: Path) -> Scaled:
+    """Put a Deployment under load until metrics-server sees it, and do what the page says."""
+    pod, within = LOADS[load]
+    kubectl.apply(*loaded(cluster, kubectl.namespace, pod))
+    wait("metrics-server sees the load", lambda: millicores(kubectl) >= 75, seconds=90, every=2)
+    case = directory / "S-20261121-web"
+    done, seconds = run(
+        SCALING, cluster, kubectl, directory, CASE=str(case), SAMPLES="3", EVERY="2", WITHIN=within, HOLD="2", WHY="no kagent, no Ansible"
+    )
+    return Scaled(
+        done.returncode,
+        seconds,
+        done.stdout + done.stderr,
+        case,
+        directory / "records",
+        kubectl.get("deployment/web")["spec"]["replicas"],
+        kubectl.get("horizontalpodautoscalers")["items"],
+    )
+
+
+def millicores(kubectl: Kubectl) -> int:
+    """What the pods use; 0 while nothing is known of them, or metrics-server is not to be reached."""
+    words = [kubectl.cluster.kubectl, f"--kubeconfig={kubectl.cluster.kubeconfig}", "-n", kubectl.namespace, "top", "pods", "--no-headers"]
+    shown = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    return sum(int(line.split()[1].rstrip("m")) for line in shown.splitlines())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def scalings(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Scaled]]]:
+    """Begun with the first test of the module: a load takes its time to be seen."""
+    with namespace(cluster, "scaling") as first, namespace(cluster, "scaling") as second:
+        places = dict(zip(LOADS, ((first, tmp_path_factory.mktemp("case")), (second, tmp_path_factory.mktemp("case"))), strict=True))
+        yield begin(request, "load", lambda load: scale_by_hand(cluster, load, *places[load]))
+
+
+@pytest.fixture
+def scaled(scalings: dict[str, Future[Scaled]], record_property: Callable[[str, object], None]) -> Callable[[str], Scaled]:
+    def look(load: str) -> Scaled:
+        session = scalings[load].result()
+        record_property("seconds", round(session.seconds, 1))
+        print(f"{load}: {session.seconds:.1f} s")
+        assert session.status == 0, session.output[-8000:]
+        return session
+
+    return look
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_scaling_by_hand_ends_as_the_page_says(load: str, scaled: Callable[[str], Scaled]) -> None:
+    session = scaled(load)
+    falls = load == "the load falls"
+    log = (session.case / "log.txt").read_text(encoding="utf-8").splitlines()
+    steps = ["begun", "load: mean", "proposed", "approved", "executing", "executed", f"proven: {'yes' if falls else 'no'}"]
+    steps += [] if falls else ["rolling back", "rolled back"]
+    assert [line for line, step in zip(log, steps, strict=True) if step not in line] == [], session.output[-4000:]
+    if falls:
+        (autoscaler,) = session.autoscalers
+        assert 2 <= autoscaler["spec"]["minReplicas"] < autoscaler["spec"]["maxReplicas"]
+        assert autoscaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 63
+        assert 2 <= session.replicas <= autoscaler["spec"]["maxReplicas"]
+    else:
+        assert (session.autoscalers, session.replicas) == ([], 1)
+
+
+@pytest.mark.parametrize("load", LOADS)
+def test_the_record_of_scaling_by_hand_is_whole(load: str, scaled: Callable[[str], Scaled]) -> None:
+    session = scaled(load)
+    (filed,) = (session.records / "manual").iterdir()
+    text = (filed / f"{filed.name}.misc.prompt.md").read_text(encoding="utf-8")
+    digest = (filed / "digest.txt").read_text(encoding="utf-8").strip()
+    assert digest in text and digest in (filed / "approval.txt").read_text(encoding="utf-8")
+    assert all(f"## {part}" in text for part in ("Prompt", "Response snapshot", "Decision", "Outcome", "Evaluation notes"))
+    assert "averageUtilization" in text and "more pods fit" in text and "vCPU requested: 0.10 now" in text
+    assert not [path.name for path in filed.iterdir() if path.name in ("nodes.txt", "requests.txt", "after.yaml")]

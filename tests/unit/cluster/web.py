@@ -49,6 +49,7 @@ class Web:
 @contextmanager
 def serve() -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
+        disable_nagle_algorithm = True  # else every answer after the first takes 40 ms
         protocol_version = "HTTP/1.1"
 
         def _handle(self) -> None:
