@@ -36,7 +36,7 @@ demo: setup ## cluster, two failing workloads, diagnosis, approval, fix, PHR (KE
 	@$(BIN)/python -m tests.demo
 
 test: setup copy ## every test: unit, lint, types, sanity, Molecule and integration on the real cluster
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests.lanes
 
 attack: setup ## the attack suite on the real cluster: what was tried, what was refused
 	@$(BIN)/python -m pytest -q --durations=0 --durations-min=1000 -m attack tests/integration

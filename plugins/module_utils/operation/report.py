@@ -43,6 +43,7 @@ def result(
         "timings": found.get("timings", {}),
         "coverage": found.get("coverage", {}),
         "error": error,
+        **({"loads": found["loads"]} if "loads" in found else {}),
     }
 
 

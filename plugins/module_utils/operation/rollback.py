@@ -17,6 +17,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change as changes
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, checks, clock, gate, patch, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last, undo_needed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Record
@@ -182,5 +183,5 @@ def _finding(record: Record, done: plans.Plan, reason: str) -> dict[str, Any]:
 
 def _evidence(record: Record) -> dict[str, str]:
     executed = last(record.events, "executed") or record.events[-1]
-    excerpt = f"{record.state}; digest {record.digest}; carried out at {executed['time']}; head {record.events[-1]['hash']}"
+    excerpt = f"{record.state}; digest {record.digest[:SHORT]}; carried out at {executed['time']}; head {record.events[-1]['hash'][:SHORT]}"
     return {"id": "E1", "source": f"record {changes.mark(record)}", "time": executed["time"], "excerpt": excerpt}
