@@ -217,8 +217,8 @@ def _without_largest(run: Run, allowed: int, waiting: placing_rank.Waiting, dema
     homeless = placing_rank.settle_waiting(cluster, moved)
     again, _least = settle(cluster, demanded(), allowed)  # anew: what was in use there is so no more
     fits = len(again.placed)
-    lost = f" {len(homeless.left)} of the {pods(len(evicted))} there would find no other node." if homeless.left else ""
-    taken = f" after {pods(len(evicted))} from there would have moved" if evicted and not homeless.left else ""
+    lost = f" {len(homeless.left)} of the {_pods(len(evicted))} there would find no other node." if homeless.left else ""
+    taken = f" after {_pods(len(evicted))} from there would have moved" if evicted and not homeless.left else ""
     return {
         "node": largest.name,
         "fits": fits,
@@ -245,7 +245,7 @@ def _warnings(run: Run, waiting: placing_rank.Waiting, volumes: Volumes, quota_b
     return found
 
 
-def pods(count: int) -> str:
+def _pods(count: int) -> str:
     return f"{count} pod" if count == 1 else f"{count} pods"
 
 

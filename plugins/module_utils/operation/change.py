@@ -91,9 +91,10 @@ def execute(
     return _finish(api, store, record, plan, recovered=False, reports=reports)
 
 
-def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str, Any]:
+def invert(api: Api, store: Directory, record: Record, reason: str, found: Mapping[str, dict[str, Any]] | None = None) -> dict[str, Any]:
     """Apply the inverse of what was applied. Allowed after a failed check only: the inverse was approved with the plan.
 
+    found: {id of a change: the same as it was really made}, where other hands made something else of it.
     Returns {changed, state, changes[]}. Raises GateRefused when the record does not allow it or the objects moved on.
     """
     plan = gate.require_plan(record)
@@ -107,7 +108,8 @@ def invert(api: Api, store: Directory, record: Record, reason: str) -> dict[str,
     undone = []
     for change in reversed(plan["changes"]):
         try:
-            undone.append({"id": change["id"], "result": actions.ACTIONS[change["action"]].undo(api, change, _mark(record, undone=True))})
+            made = (found or {}).get(change["id"], change)
+            undone.append({"id": change["id"], "result": actions.ACTIONS[change["action"]].undo(api, made, _mark(record, undone=True))})
         except (GateRefused, ApiError) as error:
             if isinstance(error, ApiError) and error.for_now:
                 raise  # the server does not say whether it was done, and may do it later: resume tries again
@@ -198,13 +200,21 @@ def _by_hands(api: Api, store: Directory, record: Record, change: dict[str, Any]
     )
     store.append(record, "failed", {"phase": "apply", "reason": redact(reason)[0], "applied": already or different, "hands": kept})
     if different:
-        invert(api, store, record, "the outcome differs from the plan")
+        invert(api, store, record, "the outcome differs from the plan", {change["id"]: _as_made(api, change, live)})
     fix = (
         "It was undone."
         if different
         else "Nothing was changed. Run the workflow again, and let Ansible carry it out (executor_engine=none)."
     )
     raise GateRefused(f"Record {record.identifier} was not carried out: {redact(reason)[0]}.", fix)
+
+
+def _as_made(api: Api, change: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """A change as it turned out, so that its inverse fits what is there."""
+    now = objects.read(api, change["object"])
+    if now is None:
+        return change
+    return {**change, "outcome": patch.creation(now)} if change["action"] == "create" else {**change, "inverse": patch.inverse(before, now)}
 
 
 def _finish(
