@@ -62,20 +62,20 @@ def place(
     demand = demanded()
     volumes = demand.volumes
     quota = placing_admission.room(template, objects, volumes.new_claims(), asked)
-    bar = _barred(template, refused, volumes)
-    allowed = min(one for one in (asked, quota.fits, volumes.most, 0 if bar else None) if one is not None)
+    barred = _barred(template, refused, volumes)
+    allowed = min(one for one in (asked, quota.fits, volumes.most, 0 if barred else None) if one is not None)
     run, least = settle(cluster, demand, allowed)
     fits = len(run.placed)
-    found = placing_words.reasons(run) if not bar else []
+    found = placing_words.reasons(run) if not barred else []
     answer: Placement = {
         "asked": asked,
         "fits": fits,
         "nodes": _nodes(run),
-        "binds_first": None if fits == asked else bar or _binding(run, allowed, quota, volumes, found),
+        "binds_first": None if fits == asked else barred or _binding(run, allowed, quota, volumes, found),
         "reasons": [{"what": one.what, "nodes": len(one.slots), "sentence": placing_words.sentence(one, demand)} for one in found],
         "quota": {"fits": quota.fits, "sentence": quota.sentence},
         "limit_range": {"ok": not refused, "sentence": refused or "No LimitRange keeps the pod out."},
-        "warnings": _warnings(run, waiting, volumes, fits < asked and not bar and fits == min(asked, allowed), objects),
+        "warnings": _warnings(run, waiting, volumes, fits < asked and not barred and fits == min(asked, allowed), objects),
         "assumptions": _assumptions(run, least),
         "unknown": _unknown(template, demand, cluster),
     }

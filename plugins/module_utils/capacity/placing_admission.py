@@ -140,7 +140,7 @@ def _shown(resource: str, value: float | None) -> str:
 
 def room(pod: Object, objects: Objects, claims: list[Object], count: int) -> Room:
     """How many more of the pod the quotas of its namespace let in; ``claims`` are those that ``count`` replicas have to make."""
-    quotas = [one for one in inside(objects, "resourcequotas", pod["metadata"].get("namespace", ""))]
+    quotas = inside(objects, "resourcequotas", pod["metadata"].get("namespace", ""))
     rooms = [one for one in (_room(quota, pod, objects, claims, count) for quota in quotas) if one is not None]
     limited = [one for one in rooms if one.fits is not None]
     if limited:

@@ -126,7 +126,15 @@ def test_an_hour_is_judged_in_few_moments() -> None:
 
 # --- pods -----------------------------------------------------------------------------------------------------------------
 
-HOT, COLD = (lambda ago: 1.0), (lambda ago: 0.1)
+
+def HOT(ago: float) -> float:
+    return 1.0
+
+
+def COLD(ago: float) -> float:
+    return 0.1
+
+
 LEFT_OUT: dict[str, tuple[dict[str, Any], str]] = {
     "ended": ({"phase": "Succeeded"}, "it has ended"),
     "failed": ({"phase": "Failed"}, "it has ended"),

@@ -218,7 +218,7 @@ def test_quota_of_claims() -> None:
     assert (answer["fits"], answer["quota"]["fits"], answer["binds_first"]["what"]) == (2, 2, "quota")
 
 
-def test_ten_thousand_pods_in_seconds() -> None:
+def test_a_thousand_pods() -> None:
     nodes = [node(f"n{index}", zone=f"z{index % 3}") for index in range(100)]
     pods = [pod(f"n{index % 100}", {"app": f"a{index // 20}"}, cpu="100m", affinity=far(term(HOST, f"a{index // 20}"))) for index in range(1000)]
     answer = place(new(topologySpreadConstraints=[spread(ZONE)]), 200, objects(nodes, pods))

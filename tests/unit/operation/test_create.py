@@ -17,7 +17,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import R
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 
 from tests.unit.operation import samples
-from tests.unit.operation.server import WEB, Server, cut, refuse, remove
+from tests.unit.operation.server import WEB, Server, refuse, remove
 from tests.unit.operation.test_execute import MINUTE_6, approved
 
 HPAS = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
@@ -36,13 +36,17 @@ def workload() -> dict[str, Any]:
     return live
 
 
-@pytest.fixture
-def server() -> Server:
+def serving() -> Server:
     running = Server()
     running.put(WEB, workload())
     running.put("/api/v1/namespaces/shop/pods", {"items": []})
     running.put("/apis/apps/v1/namespaces/shop/replicasets", {"items": []})
     return running
+
+
+@pytest.fixture
+def server() -> Server:
+    return serving()
 
 
 def created() -> dict[str, Any]:
@@ -109,8 +113,12 @@ def test_whoever_creates_must_be_able_to_undo(server: Server) -> None:
 
 def test_a_run_that_was_killed_after_creating_is_picked_up(server: Server, store: Directory) -> None:
     record = accepted(store)
-    server.lost.append(cut("POST", KeyboardInterrupt()))
-    server.lost[0] = lambda method, path: (_ for _ in ()).throw(KeyboardInterrupt()) if (method, path) == ("POST", HPAS) else None
+
+    def killed(method: str, path: str) -> None:
+        if (method, path) == ("POST", HPAS):
+            raise KeyboardInterrupt
+
+    server.lost.append(killed)
     with pytest.raises(KeyboardInterrupt):
         change.execute(server, store, record, MINUTE_6, Rules())
     server.lost.clear()

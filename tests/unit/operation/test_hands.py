@@ -15,8 +15,9 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import change,
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 
-from tests.unit.operation.server import WEB, Server
-from tests.unit.operation.test_create import HPA, HPAS, accepted, server, workload  # noqa: F401 (a fixture)
+from tests.unit.operation import samples
+from tests.unit.operation.server import POD, WEB, Server
+from tests.unit.operation.test_create import HPA, HPAS, accepted, serving, workload
 from tests.unit.operation.test_execute import MINUTE_6, approved, deletion, kinds
 
 REPORT: dict[str, Any] = {
@@ -32,6 +33,11 @@ REPORT: dict[str, Any] = {
     "removed": True,
     "token_dead": True,
 }
+
+
+@pytest.fixture
+def server() -> Server:
+    return serving()
 
 
 class Hands:
@@ -50,7 +56,7 @@ class Hands:
         return {**REPORT, "outcome": self.outcome, "reason": "as told", "differences": [found] if self.outcome == "different" else []}
 
 
-def test_what_is_equal_to_the_plan_goes_on(server: Server, store: Directory) -> None:  # noqa: F811
+def test_what_is_equal_to_the_plan_goes_on(server: Server, store: Directory) -> None:
     record, hands = accepted(store), Hands("applied")
     assert change.execute(server, store, record, MINUTE_6, Rules(), hands=hands)["state"] == "executed"
     assert patch.mark_of(server.objects[HPA]) == ("004/0001", record.digest), "the mark was in what they were given"
@@ -58,7 +64,7 @@ def test_what_is_equal_to_the_plan_goes_on(server: Server, store: Directory) -> 
     assert "C1 by kubectl-ai 0.0.28 (m) as system:serviceaccount:shop:aiops-cage-1, which is removed" in phr.render(record.events)
 
 
-def test_what_differs_is_undone_at_once(server: Server, store: Directory) -> None:  # noqa: F811
+def test_what_differs_is_undone_at_once(server: Server, store: Directory) -> None:
     record = accepted(store)
     with pytest.raises(GateRefused, match="did not make the approved change .different.: as told; spec.maxReplicas: 6 instead of 5. It was undone"):
         change.execute(server, store, record, MINUTE_6, Rules(), hands=Hands("different"))
@@ -67,7 +73,7 @@ def test_what_differs_is_undone_at_once(server: Server, store: Directory) -> Non
 
 
 @pytest.mark.parametrize("outcome", ["not_applied", "unavailable"])
-def test_what_was_not_done_is_a_failure_without_an_undo(server: Server, store: Directory, outcome: str) -> None:  # noqa: F811
+def test_what_was_not_done_is_a_failure_without_an_undo(server: Server, store: Directory, outcome: str) -> None:
     record = accepted(store)
     with pytest.raises(GateRefused, match=f"{outcome}.: as told. Nothing was changed."):
         change.execute(server, store, record, MINUTE_6, Rules(), hands=Hands(outcome))
@@ -75,7 +81,7 @@ def test_what_was_not_done_is_a_failure_without_an_undo(server: Server, store: D
     assert HPA not in server.objects
 
 
-def test_a_patch_is_given_as_the_object_that_it_makes(server: Server, store: Directory) -> None:  # noqa: F811
+def test_a_patch_is_given_as_the_object_that_it_makes(server: Server, store: Directory) -> None:
     record, given = approved(store), dict[str, Any]()
     server.put(WEB, {**workload(), "spec": {**workload()["spec"], "replicas": 3}})
 
@@ -89,10 +95,7 @@ def test_a_patch_is_given_as_the_object_that_it_makes(server: Server, store: Dir
     assert patch.mark_of(given["desired"])[1] == record.digest
 
 
-def test_deletions_are_never_left_to_them(server: Server, store: Directory) -> None:  # noqa: F811
-    from tests.unit.operation import samples
-    from tests.unit.operation.server import POD
-
+def test_deletions_are_never_left_to_them(server: Server, store: Directory) -> None:
     server.put(POD, samples.pod())
     record, hands = approved(store, deletion()), Hands("applied")
     change.execute(server, store, record, MINUTE_6, Rules(), hands=hands)

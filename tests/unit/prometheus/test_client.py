@@ -145,7 +145,7 @@ def test_every_answer_has_its_error(web: Web, name: str) -> None:
     web.routes["GET /api/v1/query"] = answer
     with pytest.raises(error) as found:
         server(web, prometheus_token=SECRET).query("up")
-    assert type(found.value) is error and says in str(found.value) and found.value.fix
+    assert found.type is error and says in str(found.value) and found.value.fix
     assert SECRET not in str(found.value) and ("prometheus_url" in str(found.value) or "prometheus_query" in str(found.value))
 
 
