@@ -59,6 +59,8 @@ bench: setup ## benchmarks on the test cluster, as tables (8 writers x 50 operat
 	@$(BIN)/python -m tests.bench.stores reading appending
 	@$(BIN)/python -m tests.bench.compliance
 	@$(BIN)/python -m tests.bench.redaction
+	@$(BIN)/python -m tests.bench.load
+	@$(BIN)/python -m tests.bench.placement
 
 bench-scale: setup ## benchmark with 10,000 simulated pods (several minutes)
 	@$(BIN)/python -m tests.bench.scale

@@ -51,6 +51,12 @@ options:
         type: list
         elements: dict
         default: []
+      figures:
+        description:
+          - Numbers to ask for besides, by name, each with C(what) (words), C(ours), C(low) and C(high). At most 20.
+          - The engine is told all four. What it says beyond C(low) and C(high) becomes the nearest of them, which the opinion says.
+        type: dict
+        default: {}
   ai:
     description:
       - V(auto) asks when kubectl-ai and a provider are there, and goes on without when not.
@@ -191,6 +197,7 @@ opinions:
     question: {description: Id of the question., type: str, sample: "1"}
     engine: {description: "Always V(kubectl-ai).", type: str, sample: kubectl-ai}
     engine_version: {description: What the program calls its version., type: str, sample: 0.0.28}
+    agent: {description: "Always empty; M(aiops.k8s.kagent) has an agent.", type: str}
     provider: {description: Provider that was chosen., type: str, sample: gemini}
     model: {description: Model that was chosen., type: str, sample: gemini-2.5-flash}
     outcome:
@@ -222,6 +229,10 @@ opinions:
         root_cause: {description: What is wrong., type: str}
         object: {description: "C(kind), C(namespace) and C(name).", type: dict}
         evidence: {description: Ids of the evidence that it cites., type: list, elements: str}
+    figures:
+      description: "The numbers that it would choose, by name, within the bounds of the question; none where it was asked for none or gave none."
+      type: dict
+      sample: {max_replicas: 7}
     commands: {description: The kubectl commands that were run for it., type: list, elements: str}
     identity: {description: "Who it was in the cluster: V(none) or the user name of the service account.", type: str}
     duration_seconds: {description: Time for this question., type: float, sample: 2.1}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cgroups, firewall, model, mounts, network, nfacct, packages, processes
+from . import cgroups, firewall, kagent, model, mounts, network, nfacct, packages, processes
 from .console import ClusterError, read_json, say, write_private
 from .settings import Paths
 
@@ -115,6 +115,7 @@ def parts(paths: Paths, before: Before | None) -> list[Part]:
         return network.changed_sysctls(before.sysctls, network.sysctls()) if before else {}
 
     return [
+        Part("kagent's database", lambda: kagent.left(paths), lambda: kagent.stop_database(paths)),
         Part("processes", lambda: [f"{p.name} (pid {p.pid})" for p in running()], kill),
         Part("mounts", lambda: mounts.find(folders), lambda: mounts.unmount(mounts.find(folders))),
         Part("files in shared folders", lambda: [str(path) for path in outside()], lambda: _unlink(outside())),

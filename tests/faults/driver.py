@@ -128,7 +128,7 @@ class Driver:
         """In the child: carry the operation through, or go on with it."""
         self.stage.direct = self.gateway.from_a_fork
         connected = connect({"host": self.gateway.address, "api_key": "unused"}, environment={})
-        api = Client(connected.server, connected._pool, connected._headers)
+        api = Client(connected.server, connected.pool, connected.headers)
         api.soon = _SOON if fault["how"].startswith("hang") else api.soon
         file = fault["where"] == "file"
         strike = disk.TROUBLES.get(fault["how"])

@@ -198,6 +198,7 @@ def test_it_comes_and_goes(everywhere: Kubectl, tmp_path: Path) -> None:
         everywhere("delete", *mine, "--ignore-not-found", "--wait=false")
 
 
+ANALYST = {"setup_kagent": True, "setup_kagent_model": "m", "setup_kagent_secret": "s", "setup_kagent_secret_key": "k"}
 FAULTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "capitals in the namespace": ({"setup_namespace": "AIops"}, 'setup_namespace: "AIops" is no name of a namespace'),
     "no namespace": ({"setup_namespace": ""}, "is no name of a namespace"),
@@ -220,6 +221,16 @@ FAULTS: Mapping[str, tuple[Mapping[str, Any], str]] = {
         {"setup_token_requesters": [{"kind": "ServiceAccount", "namespace": "aiops-it-setup-faulty", "name": "aiops-reader"}]},
         "is the engine itself, which could then renew its token for ever",
     ),
+    "an agent without a model": ({"setup_kagent": True}, "setup_kagent_model: name the model"),
+    "an agent without a key": ({**ANALYST, "setup_kagent_secret": ""}, "setup_kagent_secret and setup_kagent_secret_key: name a Secret"),
+    "a Secret that is no name": ({**ANALYST, "setup_kagent_secret": "sk-123=/"}, "The API key itself is never an option"),
+    "a key among the options": ({**ANALYST, "setup_kagent_provider_options": {"azureAdToken": "x"}}, "azureAdToken and tokenExchange are credentials"),
+    "a tool that writes": ({**ANALYST, "setup_kagent_tools": ["k8s_get_resources", "k8s_apply_manifest"]}, "setup_kagent_tools: k8s_apply_manifest may change"),
+    "an unknown tool": ({**ANALYST, "setup_kagent_tools": ["get_weather"]}, "get_weather may change something, or nobody knows"),
+    "a namespace of kagent that is no name": ({**ANALYST, "setup_kagent_namespace": "K"}, 'setup_kagent_namespace: "K" is no name'),
+    # as in a cluster without kagent, whether this one has it or not: a version of its interface that nobody serves
+    "no kagent": ({**ANALYST, "setup_kagent_api": "kagent.dev/v9"}, "kagent is not installed in this cluster: it has no agents.kagent.dev"),
+    "an unknown provider": ({**ANALYST, "setup_kagent_provider": "Oracle"}, "value of setup_kagent_provider must be one of: OpenAI"),
     "no rights": ({"impersonate_user": "nobody"}, "nobody"),
     "no cluster": ({"kubeconfig": "/nowhere"}, "/nowhere"),
 }

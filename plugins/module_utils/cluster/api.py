@@ -48,7 +48,7 @@ class Api:
 
     def __init__(self, server: str, pool: Any, headers: list[tuple[str, str]], ca_data: bytes | None = None) -> None:
         self.server, self.ca_data = server, ca_data
-        self._pool, self._headers = pool, headers
+        self.pool, self.headers = pool, headers  # the connection itself, for what does not speak the API (a service behind its proxy)
         self.clock_skew: float | None = None  # seconds by which this machine is ahead of the server, as its last answer says
 
     def request(
@@ -118,7 +118,7 @@ class Api:
     ) -> bytes:
         urllib3 = library("urllib3")
         headers = urllib3.HTTPHeaderDict([("Accept", accept), ("User-Agent", "aiops.k8s")])
-        for name, value in self._headers:
+        for name, value in self.headers:
             headers.add(name, value)
         data = None
         if body is not None:
@@ -126,7 +126,7 @@ class Api:
             data = as_go_writes(body)
         url = self.server + path + (f"?{urlencode(query, doseq=True)}" if query else "")
         try:
-            answer = self._pool.request(
+            answer = self.pool.request(
                 method,
                 url,
                 body=data,

@@ -61,7 +61,7 @@ def saved(snapshot: Snapshot) -> Snapshot:
     return kept  # type: ignore[no-any-return]
 
 
-_EVERYWHERE = ("pods", "nodes", "namespaces", "persistentvolumes", "storageclasses", "priorityclasses")
+_EVERYWHERE = ("pods", "nodes", "daemonsets", "namespaces", "persistentvolumes", "storageclasses", "priorityclasses")
 _INSIDE = ("replicasets", "resourcequotas", "limitranges", "persistentvolumeclaims", "poddisruptionbudgets")
 _MANAGED = {
     "deployments": Source("Deployment", "/apis/apps/v1", essential=True, keeper=Managed),

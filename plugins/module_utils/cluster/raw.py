@@ -74,4 +74,4 @@ def of_service(api: Api, namespace: str, service: str, path: str, query: Mapping
     """
     base = f"{api.server}/api/v1/namespaces/{segment(namespace)}/services/{quote(service, safe=':')}/proxy"
     url = f"{base}{path}" + (f"?{urlencode(query, doseq=True)}" if query else "")
-    return get(api._pool, url, [("Accept", "application/json"), *api._headers], seconds=seconds, limit=limit)
+    return get(api.pool, url, [("Accept", "application/json"), *api.headers], seconds=seconds, limit=limit)

@@ -43,11 +43,19 @@ class Remedy(TypedDict, total=False):
     summary: str
 
 
+class Figure(TypedDict):
+    what: str
+    ours: float
+    low: float
+    high: float
+
+
 class Question(TypedDict, total=False):
     id: str
     finding: dict[str, Any]
     evidence: list[Evidence]
     remedies: list[Remedy]
+    figures: dict[str, Figure]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +78,19 @@ class Prompt:
 def build(
     question: Mapping[str, Any],
     *,
-    may_read_cluster: bool = False,
+    tools: str = "none",
     limits: Limits = Limits(),
     redact: Redact | None = None,
     template: Template = STANDARD,
 ) -> Prompt:
     """The prompt for one question.
 
-    may_read_cluster: whether the engine may run read-only kubectl commands.
+    tools: what the engine may look into the cluster with, a key of template.TOOLS.
     redact: text -> (text without secrets, how many were found); the collection's own unless given.
     """
     cleaner = _Cleaner(redact or collection_redact())
     data, remarks = _data(question, limits, cleaner)
-    text = fill(template.text, secrets.token_hex(12), data, may_read_cluster)
+    text = fill(template.text, secrets.token_hex(12), data, tools, list(question.get("figures") or {}))
     if cleaner.redacted:
         remarks.append(f"secrets redacted before sending: {cleaner.redacted}")
     return Prompt(text, _sha256(text), tuple(remarks))
@@ -140,6 +148,10 @@ def _data(question: Mapping[str, Any], limits: Limits, clean: _Cleaner) -> tuple
     lines += [
         _line("remedy", {name: clean.field(item.get(name)) for name in ("id", "summary")})
         for item in (question.get("remedies") or [])[:_ITEMS]
+    ]
+    lines += [
+        _line("figure", {"name": name, "what": clean.field(item["what"]), **{key: item[key] for key in ("ours", "low", "high")}})
+        for name, item in (question.get("figures") or {}).items()
     ]
     for name in ("evidence", "remedies"):
         more = len(question.get(name) or []) - _ITEMS

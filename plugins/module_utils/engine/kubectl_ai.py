@@ -1,14 +1,11 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""kubectl-ai as an engine: questions in, opinions out. Whatever goes wrong with the engine is a named outcome.
-
-Several questions are under way at a time, in one thread. Each gets an equal share of the budget, and what others leave of theirs.
-An endpoint that is found dead is not waited for again.
-"""
+"""kubectl-ai as an engine: questions in, opinions out. Whatever goes wrong with the engine is a named outcome."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,23 +13,41 @@ import tempfile
 import time
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.aiops.k8s.plugins.module_utils.engine import process, session
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.asking import ENGINE, Asked, Asker, Settings, start
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.identity import nobody, of_service_account
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import ANSWERED, Opinion, Outcome, plain
+from ansible_collections.aiops.k8s.plugins.module_utils.engine import confine, process, session, transcript
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.asking import Asked, Asker, Attempt, Manner, Question
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.bundle import Prompt
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.identity import Identity, nobody, of_service_account
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Failure, Opinion, plain, unanswered
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.progress import Progress, Show
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.progress import nobody as unseen
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.providers import PROVIDERS, Choice, choose
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.providers import (
+    PROVIDERS,
+    Choice,
+    choose,
+    readable_files,
+    route,
+    secret_values,
+    visible,
+)
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.rounds import ask_all
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.trace import sum_cost, sum_tokens
 
+ENGINE = "kubectl-ai"
 BINARY_VARIABLE = "AIOPS_KUBECTL_AI"
 RELEASES = "https://github.com/GoogleCloudPlatform/kubectl-ai/releases"
 
-_ROUNDING = 1e-6
-_LEAST = 0.2  # seconds below which starting the engine makes no sense
 _TOKEN_SHARE = 0.5  # of the budget may go into getting the engine's own credentials
-_SEVERITIES = ("critical", "warning", "info")
+_COMMANDS, _COMMAND = 50, 500  # commands that are reported, and characters of each
 
-Question = Mapping[str, Any]
+
+@dataclasses.dataclass(frozen=True)
+class Settings(Manner):
+    """How to run the engine. binary, provider, model: None where the environment decides."""
+
+    binary: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    confined: bool = True
 
 
 def ask(
@@ -55,107 +70,110 @@ def ask(
     binary, problem = find(settings.binary, environment)
     choice = choose(settings.provider, settings.model, environment)
     if problem or choice.reason:
-        return [start(question, "unavailable", problem or choice.reason, choice) for question in questions]
-    chosen, left_out = by_severity(questions, settings.max_questions)
-    reason = f"not asked: max_questions is {settings.max_questions}, and those of more severe findings came first"
-    opinions = {number: start(questions[number], "skipped", reason, choice) for number in left_out}
+        silent = [unanswered(str(question["id"]), ENGINE, "unavailable", problem or choice.reason) for question in questions]
+        return [{**opinion, "provider": choice.provider, "model": choice.model} for opinion in silent]
     with tempfile.TemporaryDirectory(prefix="aiops-engine-", ignore_cleanup_errors=True) as directory:
         version = _Version(binary, directory)
         identity = nobody("no service_account was given")
         if service_account:
             identity = of_service_account(connection or {}, service_account, max(0.1, budget * _TOKEN_SHARE))
-        asker = Asker(settings, binary, choice, identity, environment)
+        asker = KubectlAi(settings, binary, choice, identity, environment, directory)
         width = settings.parallel or PROVIDERS[choice.provider].parallel
-        opinions.update(_Round(questions, chosen, asker, choice, directory, deadline, width, show).opinions())
-        return [{**opinions[number], "engine_version": version.text()} for number in range(len(questions))]
+        opinions = ask_all(questions, settings.max_questions, asker, deadline, width, show)
+        return [{**opinion, "engine_version": version.text()} for opinion in opinions]
 
 
-def by_severity(questions: Sequence[Question], most: int) -> tuple[list[int], list[int]]:
-    """(numbers of the questions to ask, the most severe first; those that are too many)."""
-
-    def rank(number: int) -> int:
-        severity = (questions[number].get("finding") or {}).get("severity")
-        return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
-
-    order = sorted(range(len(questions)), key=rank)
-    return order[:most], order[most:]
-
-
-def share(now: float, deadline: float, waiting: int, ends: Sequence[float], width: int) -> float:
-    """Seconds that the next question may take, so that all that wait can get as much.
-
-    waiting: how many, with it. ends: when those that are under way must end; at most ``width`` are at a time.
-    """
-    free = [deadline - max(now, end) for end in ends] + [deadline - now] * (width - len(ends))
-    lengths = {left / number for left in free for number in range(1, waiting + 1) if left > 0}
-    return max((one for one in lengths if sum(int(left / one + _ROUNDING) for left in free) >= waiting), default=0.0)
-
-
-class _Round:
-    """All questions of one run."""
+class KubectlAi(Asker):
+    """Asks by runs of kubectl-ai, each in a private directory inside ``directory``."""
 
     def __init__(
-        self,
-        questions: Sequence[Question],
-        order: list[int],
-        asker: Asker,
-        choice: Choice,
-        directory: str,
-        deadline: float,
-        width: int,
-        show: Show,
+        self, settings: Settings, binary: str, choice: Choice, identity: Identity, environment: Mapping[str, str], directory: str
     ) -> None:
-        self._questions, self._asker, self._choice = questions, asker, choice
-        self._directory, self._deadline, self._width, self._show = directory, deadline, max(1, width), show
-        self._waiting, self._many = list(order), len(order)
-        self._running: dict[int, tuple[process.Steps[Asked], Progress]] = {}
-        self._ends: dict[int, float] = {}
-        self._done: dict[int, Opinion] = {}
-        self._answered = False
-        self._dead: tuple[Outcome, str] | None = None
+        kubectl = shutil.which("kubectl", path=environment.get("PATH", session.SYSTEM_PATH)) or ""
+        seen = visible(choice.provider, environment)
+        self._directory = directory
+        self._plan = session.Plan(
+            binary=binary,
+            provider=choice.provider,
+            model=choice.model,
+            kubectl=kubectl if identity.token else "",
+            kubeconfig=identity.kubeconfig,
+            model_environment=seen,
+            network_environment=route(seen),
+            readable_files=tuple(readable_files(choice.provider, environment)),
+            confined=settings.confined,
+        )
+        super().__init__(
+            ENGINE,
+            {"provider": choice.provider, "model": choice.model},
+            settings,
+            secrets=[*secret_values(seen), *filter(None, [identity.token])],
+            remarks=_restrictions(identity, kubectl, settings.confined),
+            tools="kubectl" if self._plan.kubectl else "none",
+            identity=identity.name,
+        )
 
-    def opinions(self) -> dict[int, Opinion]:
-        try:
-            while self._waiting or self._running:
-                while self._waiting and len(self._running) < self._width:
-                    self._start(self._waiting[0])
-                for number in list(self._running):
-                    self._step(number)
-                time.sleep(process.LOOK_EVERY if self._running else 0)
-        finally:
-            for work, _progress in self._running.values():
-                work.close()
-        return self._done
+    def attempt(
+        self, asked: Asked, question: Question, prompt: Prompt, deadline: float, limit: float, progress: Progress
+    ) -> process.Steps[Attempt]:
+        place = tempfile.mkdtemp(dir=self._directory)
+        result = yield from session.steps(self._plan, prompt.text, place, deadline - time.monotonic(), progress.decided)
+        failure = self._read(asked, question, result, limit)
+        return Attempt(failure, result.trace.failed, result.ended.timed_out)
 
-    def _start(self, number: int) -> None:
-        now = time.monotonic()
-        limit = share(now, self._deadline, len(self._waiting), [self._ends[one] for one in self._running], self._width)
-        self._waiting.remove(number)
-        question = self._questions[number]
-        if self._dead or limit < _LEAST:
-            outcome, reason = self._dead or ("timeout", "the budget was spent before this question")
-            self._done[number] = start(question, outcome, reason, self._choice)
-            return
-        self._ends[number] = now + limit
-        progress = Progress(ENGINE, question, self._show, self._asker.clean)
-        progress.asks(self._choice.provider, self._choice.model, self._many - len(self._waiting), self._many, limit)
-        self._running[number] = self._asker.steps(question, os.path.join(self._directory, str(number)), limit, progress), progress
+    def _read(self, asked: Asked, question: Question, result: session.Result, limit: float) -> Failure:
+        """Put the outcome of a run into the opinion."""
+        opinion, allowed = asked.opinion, [command for command, refusal in result.decisions if not refusal]
+        asked.heard = asked.heard or result.heard
+        opinion["tokens"] = sum_tokens([opinion["tokens"], result.trace.tokens()])
+        opinion["cost"] = sum_cost([opinion["cost"], result.trace.cost()])
+        opinion["commands"] = [*opinion["commands"], *(plain(self.clean(command), _COMMAND) for command in allowed)][:_COMMANDS]
+        refused = [(command, refusal) for command, refusal in result.decisions if refusal]
+        opinion["remarks"] += [plain(self.clean(f"not run: {command}: {reason}"), _COMMAND) for command, reason in refused[:_COMMANDS]]
+        failure = self._failure(asked, result, limit)
+        raw = "" if failure else transcript.answer(result.entries, result.ended.stdout)
+        if raw:
+            return self.answered(asked, question, raw)
+        if not failure:
+            found = transcript.failure(result.entries, result.ended.stderr, result.ended.status)
+            failure = found._replace(reason=plain(self.clean(found.reason), _COMMAND))
+        asked.opinion = {**opinion, "outcome": failure.outcome, "reason": failure.reason}
+        return failure
 
-    def _step(self, number: int) -> None:
-        work, progress = self._running[number]
-        try:
-            next(work)
-        except StopIteration as end:
-            del self._running[number]
-            self._finish(number, end.value, progress)
+    def _failure(self, asked: Asked, result: session.Result, limit: float) -> Failure | None:
+        """What makes any answer void, or its absence certain."""
+        if result.went_past_the_filter:
+            return Failure(
+                "refused",
+                f"a command went past the filter of this collection, so the answer is not used: {ENGINE} is too old, or cannot start"
+                " Python",
+            )
+        if result.ended.bloated:
+            asked.huge = True
+            return Failure("unparseable", f"the answer did not end: {ENGINE} was stopped at {process.MEMORY_BYTES >> 20} MiB of memory")
+        if not result.ended.timed_out or transcript.answer(result.entries, ""):
+            return None
+        last = plain(self.clean(result.trace.last), 100)
+        what = (
+            f"; the last call of the endpoint ended with: {last}"
+            if last and result.trace.failed
+            else "" if asked.heard else "; the endpoint sent nothing"
+        )
+        return Failure("timeout", f"no answer within the {limit:.1f} s that were its share of the budget{what}")
 
-    def _finish(self, number: int, asked: Asked, progress: Progress) -> None:
-        opinion = self._done[number] = asked.opinion
-        progress.ended(opinion)
-        self._answered = self._answered or opinion["outcome"] in ANSWERED
-        silent = opinion["outcome"] == "timeout" and not asked.heard and not self._answered
-        if self._dead is None and (asked.endpoint or silent):
-            self._dead = opinion["outcome"], f"not asked, since the endpoint failed before: {asked.endpoint or opinion['reason']}"
+
+def _restrictions(identity: Identity, kubectl: str, confined: bool) -> list[str]:
+    """What the reader of an opinion must know about how it came about."""
+    remarks = []
+    if not identity.token:
+        remarks.append(f"from the evidence alone: {identity.reason}")
+    elif not kubectl:
+        remarks.append("from the evidence alone: kubectl is not on the PATH")
+    if not confined:
+        remarks.append("not confined: switched off")
+    elif not confine.version():
+        remarks.append("not confined: this system has no Landlock")
+    return remarks
 
 
 def find(binary: str | None, environment: Mapping[str, str]) -> tuple[str, str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any, Callable, Literal, Mapping, TypedDict
+from typing import Any, Callable, Literal, Mapping, NamedTuple, TypedDict
 
+from ansible_collections.aiops.k8s.plugins.module_utils.engine import figures
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.answer import Unparseable, json_object
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.trace import Cost, Tokens
 
@@ -22,6 +23,15 @@ Clean = Callable[[str], str]  # takes secrets out of a text
 _TEXT, _NAME = 2000, 64  # characters of free text and of a code
 _MANY = 50  # cited evidence
 _EXTRA, _TITLE = 5, 200  # findings that a model may add, and characters of a title
+
+
+class Failure(NamedTuple):
+    """Why there is no answer. again: trying once more may help. endpoint: the next question would meet the same."""
+
+    outcome: Outcome
+    reason: str
+    again: bool = False
+    endpoint: bool = False
 
 
 class Named(TypedDict):
@@ -42,11 +52,12 @@ class ExtraFinding(TypedDict):
 
 
 class Opinion(TypedDict):
-    """One engine's answer to one question, or the named reason why there is none."""
+    """One engine's answer to one question, or the named reason why there is none. agent: namespace/name of kagent's, else ""."""
 
     question: str
     engine: str
     engine_version: str
+    agent: str
     provider: str
     model: str
     outcome: Outcome
@@ -60,6 +71,7 @@ class Opinion(TypedDict):
     confidence: float | None
     note: str
     extra_findings: list[ExtraFinding]
+    figures: figures.Figures | None
     commands: list[str]
     identity: str
     duration_seconds: float
@@ -77,6 +89,7 @@ def unanswered(question: str, engine: str, outcome: Outcome, reason: str) -> Opi
         question=question,
         engine=engine,
         engine_version="",
+        agent="",
         provider="",
         model="",
         outcome=outcome,
@@ -90,6 +103,7 @@ def unanswered(question: str, engine: str, outcome: Outcome, reason: str) -> Opi
         confidence=None,
         note="",
         extra_findings=[],
+        figures=None,
         commands=[],
         identity="none",
         duration_seconds=0.0,
@@ -146,7 +160,8 @@ def _read(raw: str, question: Mapping[str, Any], clean: Clean) -> tuple[dict[str
         remarks.append(f"chose a remedy that is not in the question, dropped: {fields['remedy']}")
         fields["remedy"] = None
     fields["extra_findings"], dropped = _extra_findings(given.get("extra_findings"), question, clean)
-    return fields, [*remarks, *dropped]
+    fields["figures"], corrected = figures.read(given.get("figures"), question, clean)
+    return fields, [*remarks, *dropped, *corrected]
 
 
 def _extra_findings(given: Any, question: Mapping[str, Any], clean: Clean) -> tuple[list[ExtraFinding], list[str]]:

@@ -15,10 +15,10 @@ import json
 import os
 import re
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.answer import ANSWER_BYTES
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Outcome, plain
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import Failure, Outcome, plain
 
 _HISTORY_BYTES = 16 << 20
 _SETTLED = 0.25  # seconds without a new entry after a last word; kubectl-ai sometimes never ends after it
@@ -93,27 +93,26 @@ def answer(entries: list[Entry], stdout: str) -> str:
     return _unrendered(stdout)
 
 
-class Failure(NamedTuple):
-    """Why there is no answer. again: trying once more may help. endpoint: the next question would meet the same."""
-
-    outcome: Outcome
-    reason: str
-    again: bool = False
-    endpoint: bool = False
-
-
 def failure(entries: list[Entry], stderr: str, status: int) -> Failure:
     spoken = next((entry.text for entry in reversed(entries) if entry.source == "agent" and entry.is_last_word), "")
     text = spoken or _first_error(stderr)
-    for pattern, outcome, reason, again, endpoint in _FAILURES:
-        match = pattern.search(text)
-        if match:
-            return Failure(outcome, reason.format(*(plain(" ".join(group.split()), 300) for group in match.groups())), again, endpoint)
+    known = named(text)
+    if known:
+        return known
     if _COMPLAINT.search(stderr) and not spoken:
         return Failure("unavailable", f"kubectl-ai got no answer: {plain(text, 300)}")
     if status == 0:
         return Failure("unparseable", EMPTY)
     return Failure("unavailable", f"kubectl-ai failed with status {status}: {plain(text, 300) or 'it said nothing'}")
+
+
+def named(text: str) -> Failure | None:
+    """The failure of a model or its provider that this text speaks of, or None."""
+    for pattern, outcome, reason, again, endpoint in _FAILURES:
+        match = pattern.search(text)
+        if match:
+            return Failure(outcome, reason.format(*(plain(" ".join(group.split()), 300) for group in match.groups())), again, endpoint)
+    return None
 
 
 class Complaint:
@@ -168,7 +167,7 @@ _SAID: tuple[tuple[str, Outcome, str, bool, bool], ...] = (
     (
         r"\b(401 Unauthorized|403 Forbidden|api key not valid|invalid api key|unauthenticated)",
         "unavailable",
-        "the provider does not accept the API key: {}",
+        "the provider does not accept the API key ({})",
         _ONCE,
         _ENDPOINT,
     ),

@@ -66,7 +66,7 @@ def test_a_kubeconfig_by_path_by_variable_and_as_a_dictionary(tmp_path: Path, mo
     monkeypatch.setenv("HOME", str(tmp_path))
     for options in ({"kubeconfig": path}, {"kubeconfig": "~/kubeconfig"}, {"kubeconfig": kubeconfig()}):
         api = connect(options)
-        assert api.server == "https://127.0.0.1:6443" and api._headers == [("Authorization", "Bearer from-file")]
+        assert api.server == "https://127.0.0.1:6443" and api.headers == [("Authorization", "Bearer from-file")]
     monkeypatch.setenv("K8S_AUTH_KUBECONFIG", path)
     assert connect({}).server == "https://127.0.0.1:6443"
     assert connect({"context": "two"}).server == "https://two:6443"
@@ -75,7 +75,7 @@ def test_a_kubeconfig_by_path_by_variable_and_as_a_dictionary(tmp_path: Path, mo
 def test_options_win_over_the_kubeconfig(tmp_path: Path) -> None:
     api = connect({"kubeconfig": written(tmp_path, kubeconfig()), "host": "https://three:1/", "impersonate_user": "ann", "impersonate_groups": ["dev"]})
     assert api.server == "https://three:1"
-    assert api._headers == [("Authorization", "Bearer from-file"), ("Impersonate-User", "ann"), ("Impersonate-Group", "dev")]
+    assert api.headers == [("Authorization", "Bearer from-file"), ("Impersonate-User", "ann"), ("Impersonate-Group", "dev")]
     assert connect({"kubeconfig": kubeconfig(), "api_key": "mine"})._headers == [("Authorization", "Bearer mine")]
 
 
@@ -94,7 +94,7 @@ def test_a_certificate_authority_is_kept_for_engines(tmp_path: Path) -> None:
 
 def test_a_proxy_gets_its_headers() -> None:
     api = connect({"host": "http://h:1", "api_key": "t", "proxy": "http://127.0.0.1:3128", "proxy_headers": {"proxy_basic_auth": "ann:pw"}})
-    assert api._pool.proxy_headers["proxy-authorization"] == f"Basic {base64.b64encode(b'ann:pw').decode()}"
+    assert api.pool.proxy_headers["proxy-authorization"] == f"Basic {base64.b64encode(b'ann:pw').decode()}"
 
 
 BAD: list[tuple[str, Any, dict[str, Any], str]] = [
@@ -145,7 +145,7 @@ def test_keys_from_a_kubeconfig_do_not_stay_on_disk() -> None:
     document = kubeconfig()
     document["clusters"][0]["cluster"]["certificate-authority-data"] = data
     api = connect({"kubeconfig": document})
-    path = Path(api._pool.connection_pool_kw["ca_certs"])
+    path = Path(api.pool.connection_pool_kw["ca_certs"])
     assert path.exists()
     forget()
     assert not path.exists()

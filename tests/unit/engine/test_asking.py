@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.kubectl_ai import by_severity, share
+from ansible_collections.aiops.k8s.plugins.module_utils.engine.rounds import by_severity, share
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.opinion import unanswered
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.progress import Line, Progress
 from ansible_collections.aiops.k8s.plugins.module_utils.engine.task import SPEC, answers

@@ -113,6 +113,16 @@ def test_unknown_keys_of_a_finding_are_not_sent() -> None:
     assert "internal" not in build(question, redact=_nothing).text
 
 
-@pytest.mark.parametrize(("may_read", "said"), [(False, "no access to the cluster"), (True, "read-only kubectl commands")])
-def test_the_model_is_told_whether_it_may_look_into_the_cluster(may_read: bool, said: str) -> None:
-    assert said in build(_question("x"), may_read_cluster=may_read, redact=_nothing).text
+@pytest.mark.parametrize(
+    ("tools", "said"), [("none", "no access to the cluster"), ("kubectl", "read-only kubectl commands"), ("agent", "your tools that only read")]
+)
+def test_the_model_is_told_what_it_may_look_into_the_cluster_with(tools: str, said: str) -> None:
+    assert said in build(_question("x"), tools=tools, redact=_nothing).text
+
+
+def test_figures_are_asked_for_where_the_question_has_some() -> None:
+    figures = {"max_replicas": {"what": "most replicas, password=hunter2hunter2", "ours": 6, "low": 3, "high": 9}}
+    text = build(_question("x", figures=figures)).text
+    assert _data(text)["figure"] == [{"name": "max_replicas", "what": "most replicas, password=[redacted]", "ours": 6, "low": 3, "high": 9}]
+    assert '"figures": {"max_replicas": <the number' in text and "<figures>" not in text
+    assert "figures" not in build(_question("x")).text and build(_question("x")).text.rstrip().count("extra_findings") == 1

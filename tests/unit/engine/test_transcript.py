@@ -71,7 +71,7 @@ def test_without_a_history_the_printed_fence_is_read() -> None:
     ("Error: fork/exec /bin/bash: permission denied", "refused", "/bin/bash"),
     ("Empty response from LLM", "unparseable", "empty answer"),
     ("Maximum number of iterations reached.", "unparseable", "limit of rounds"),
-    ('Error: OpenAI streaming error: POST "http://x/v1/chat/completions": 401 Unauthorized {"message": "bad"}', "unavailable", "API key: 401"),
+    ('Error: OpenAI streaming error: POST "http://x/v1/chat/completions": 401 Unauthorized {"message": "bad"}', "unavailable", "API key (401"),
     ("Error: Error 400, Message: API key not valid. Please pass a valid API key., Status: INVALID_ARGUMENT", "unavailable", "API key"),
     ('Error: POST "http://x": 404 Not Found {}', "unavailable", "does not know the model"),
     ('Error: POST "http://x": 429 Too Many Requests {}', "unavailable", "quota"),
