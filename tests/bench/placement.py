@@ -103,7 +103,7 @@ class Staging:
         deadline = time.monotonic() + 60
         while True:
             try:
-                self.api.request("POST", path, None, item)
+                self.api.request("POST", path, {"fieldManager": "placement-bench"}, item)
                 return
             except ApiError as error:  # a new namespace has its service account a moment later
                 if error.status == 409:
@@ -163,7 +163,7 @@ class Staging:
     def scale(self) -> None:
         def one(case: Case) -> None:
             path = f"{PATHS['Deployment'].format(case.namespace)}/web"
-            self.api.request("PATCH", path, None, {"spec": {"replicas": case.replicas}}, content_type="application/merge-patch+json")
+            self.api.request("PATCH", path, {"fieldManager": "placement-bench"}, {"spec": {"replicas": case.replicas}}, content_type="application/merge-patch+json")
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(one, self.cases))
