@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.objects import cluster_identity, who_am_i
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, checks, clock, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, checks, clock, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import policy
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 
@@ -67,7 +67,7 @@ class Stage:
         else:
             case.before = {live["metadata"]["name"]: (live["metadata"]["generation"], limit(live)) for live in lives}
             changes = [plans.patch_change(f"C{number}", live, _moved(live)) for number, live in enumerate(lives, 1)]
-            changes = [change.prepare(self.api, one, live)[0] for one, live in zip(changes, lives)]
+            changes = [actions.prepare(self.api, one, live)[0] for one, live in zip(changes, lives)]
         if variant == "undo":
             failing = [{"uid": self._stuck_pod(names[0])["metadata"]["uid"], "reason": "Pending"}]
         case.payload = self._payload(variant, plans.reference(lives[0]), changes, failing, "." * pad)

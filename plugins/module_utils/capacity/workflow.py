@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any, Callable, Mapping
@@ -17,7 +16,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.capacity.load import THR
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.placement import place
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.recommend import checked, recommend
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.startup import startup
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster import capacity as snapshots
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import capacity as snapshots, saved
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
@@ -100,7 +99,7 @@ def scale(
         output.writable("snapshot_file", options["snapshot_file"])
     started = time.monotonic()
     if options["replay"]:
-        snapshot = _load(options["replay"])
+        snapshot = saved.load(options["replay"], snapshots.SCHEMA, ("pods", "nodes", *LISTS.values()))
     else:
         snapshot = _observed(options, reader(), progress)
     observed = time.monotonic()
@@ -114,7 +113,7 @@ def scale(
             proposals.append(_proposal(snapshot, workload, load, options, chosen, prices, rehearsal))
     proposed = [one for one in proposals if one is not None]
     if options["snapshot_file"]:
-        output.write("snapshot_file", options["snapshot_file"], json.dumps(snapshots.saved(snapshot)).encode())
+        saved.save(options["snapshot_file"], snapshots.without_secrets(snapshot))
     return {
         "cluster": snapshot["cluster"],
         "user": snapshot["user"],
@@ -239,16 +238,3 @@ def _check(options: Mapping[str, Any]) -> None:
         raise BadInput("resource is custom, and workload is not given.", "Say which workload the figure is about.")
     if (custom or options["error_query"]) and options["source"] == "metrics":
         raise BadInput(f"{'resource=custom' if custom else 'error_query'} needs Prometheus, and source is metrics.", "Leave source out.")
-
-
-def _load(path: str) -> Object:
-    try:
-        with open(path, encoding="utf-8") as file:
-            snapshot = json.load(file)
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"The snapshot {path} cannot be read: {error}.", "Give a file that snapshot_file wrote with the option replay."
-        ) from error
-    if not isinstance(snapshot, dict) or snapshot.get("schema") != snapshots.SCHEMA or "samples" not in snapshot:
-        raise BadInput(f"{path} is not a snapshot of this workflow and version ({snapshots.SCHEMA}).", "Give one that scale wrote.")
-    return snapshot

@@ -19,9 +19,9 @@ from typing import Any
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import lists
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, segment
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.lists import Source
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.saved import require_namespace
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.slim import Keeper
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.snapshot import Forbidden, identity, without_collector
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 
@@ -37,7 +37,11 @@ class Managed(Keeper):
 
     def add(self, item: Object) -> None:
         managers = [
-            {**{name: one[name] for name in _MANAGER if name in one}, "fieldsType": "FieldsV1", "fieldsV1": _owned(one.get("fieldsV1") or {})}
+            {
+                **{name: one[name] for name in _MANAGER if name in one},
+                "fieldsType": "FieldsV1",
+                "fieldsV1": _owned(one.get("fieldsV1") or {}),
+            }
             for one in item["metadata"].get("managedFields") or []
         ]
         super().add(item)
@@ -49,7 +53,7 @@ def _owned(fields: Object) -> Object:
     return {"f:spec": {"f:replicas": {}}} if owns else {}
 
 
-def saved(snapshot: Snapshot) -> Snapshot:
+def without_secrets(snapshot: Snapshot) -> Snapshot:
     """A snapshot without secrets, for a file. Redaction drops field managers, since their fields repeat an object; these do not."""
     kept = redact_object(snapshot)
     for name in _MANAGED:
@@ -95,11 +99,8 @@ def take(api: Api, namespace: str) -> Snapshot:
             f"{user} may not read what a question of capacity needs: {'; '.join(forbidden.values())}.",
             "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context.",
         )
-    if namespace and "namespaces" not in forbidden and namespace not in {one["metadata"]["name"] for one in objects["namespaces"]}:
-        raise NotFound(
-            f"There is no namespace {namespace} in the cluster {api.server}.",
-            "Check the option namespace, and the context of the kubeconfig.",
-        )
+    there = {one["metadata"]["name"] for one in objects["namespaces"]}
+    require_namespace(namespace, "namespaces" in forbidden or namespace in there, api.server)
     lacking = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
     lacking += [{"what": name, "missing": answers[name][1]} for name in _OPTIONAL if answers[name][1] not in ("", _NOT_SERVED)]
     if not cluster:

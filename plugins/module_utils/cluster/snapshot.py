@@ -22,7 +22,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import config_ke
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.lists import DNS_NAMESPACE, SOURCES
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.logs_read import Log, Reader, Wanted
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, NotFound
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.saved import require_namespace
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 
 SCHEMA = "aiops.k8s/snapshot/v1"
@@ -101,11 +102,7 @@ def _check(api: Api, namespace: str, user: str, objects: dict[str, list[Object]]
             f"{user} may not read what a diagnosis needs: {'; '.join(forbidden.values())}.",
             "Grant these verbs (the ClusterRole view and a list on nodes suffice), or use another kubeconfig or context.",
         )
-    if namespace and not objects["namespaces"] and "namespaces" not in forbidden:
-        raise NotFound(
-            f"There is no namespace {namespace} in the cluster {api.server}.",
-            "Check the option namespace, and the context of the kubeconfig.",
-        )
+    require_namespace(namespace, "namespaces" in forbidden or bool(objects["namespaces"]), api.server)
 
 
 def _after(api: Api, namespace: str, objects: dict[str, list[Object]]) -> tuple[list[Object], list[Object]]:

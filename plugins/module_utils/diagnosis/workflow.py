@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Mapping
 
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster import snapshot as snapshots
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import saved, snapshot as snapshots
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import workload as workloads
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse, failing_workloads
@@ -62,7 +61,7 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
     bounds = Bounds(_memory_cap(options["memory_limit_max"]))
     started = time.monotonic()
     snapshot = (
-        _load(options["replay"]) if options["replay"] else snapshots.take(reader(), options["namespace"] or "", wants_log, wants_tail)
+        saved.load(options["replay"], snapshots.SCHEMA, ("pods", "replicasets")) if options["replay"] else snapshots.take(reader(), options["namespace"] or "", wants_log, wants_tail)
     )
     observed = time.monotonic()
     view, findings, evidence = analyse(snapshot, options["workload"] or "", options["pod"] or "")
@@ -75,7 +74,7 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
         with ThreadPoolExecutor(_PARALLEL) as pool:
             proposals = list(pool.map(lambda group: _proposal(view, group, evidence, bounds, options, rehearsal), groups))
     if options["snapshot_file"]:
-        _save(options["snapshot_file"], snapshot)
+        saved.save(options["snapshot_file"], redact_object(snapshot))
     return {
         "cluster": snapshot["cluster"],
         "user": snapshot["user"],
@@ -249,27 +248,3 @@ def _check(options: Mapping[str, Any]) -> None:
     for name in ("validate_seconds", "hold_seconds", "watch_seconds"):
         if options[name] < 0:
             raise BadInput(f"{name} is {options[name]}.", "Give a number of seconds, 0 or more.")
-
-
-def _load(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            snapshot = json.load(file)
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"The snapshot {path} cannot be read: {error}.", "Give a file that snapshot_file wrote with the option replay."
-        ) from error
-    known = isinstance(snapshot, dict) and snapshot.get("schema") == snapshots.SCHEMA and isinstance(snapshot.get("objects"), dict)
-    if not isinstance(snapshot, dict) or not known or not {"pods", "replicasets"} <= set(snapshot["objects"]):
-        raise BadInput(f"{path} is not a snapshot of this version ({snapshots.SCHEMA}).")
-    return snapshot
-
-
-def _save(path: str, snapshot: dict[str, Any]) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(redact_object(snapshot), file)
-    except OSError as error:
-        raise BadInput(
-            f"snapshot_file {path} cannot be written: {error.strerror}.", "Give a path in a directory that you may write."
-        ) from error

@@ -38,7 +38,7 @@ def test_impersonation_is_sent_group_by_group(web: Web) -> None:
     web.routes["GET /x"] = lambda asked: Answer(200, {"groups": asked.headers.get("Impersonate-Group")})
     connected = connect({"host": web.address, "api_key": "t", "impersonate_user": "ann", "impersonate_groups": ["dev", "ops"]})
     connected.request("GET", "/x")
-    seen.append([connected._headers[1][1], *(value for name, value in connected._headers if name == "Impersonate-Group")])
+    seen.append([connected.headers[1][1], *(value for name, value in connected.headers if name == "Impersonate-Group")])
     assert seen == [["ann", "dev", "ops"]] and web.asked[0].headers["Impersonate-User"] == "ann"
 
 

@@ -76,13 +76,13 @@ def test_options_win_over_the_kubeconfig(tmp_path: Path) -> None:
     api = connect({"kubeconfig": written(tmp_path, kubeconfig()), "host": "https://three:1/", "impersonate_user": "ann", "impersonate_groups": ["dev"]})
     assert api.server == "https://three:1"
     assert api.headers == [("Authorization", "Bearer from-file"), ("Impersonate-User", "ann"), ("Impersonate-Group", "dev")]
-    assert connect({"kubeconfig": kubeconfig(), "api_key": "mine"})._headers == [("Authorization", "Bearer mine")]
+    assert connect({"kubeconfig": kubeconfig(), "api_key": "mine"}).headers == [("Authorization", "Bearer mine")]
 
 
 def test_host_and_credentials_need_no_kubeconfig() -> None:
-    assert connect({"host": "https://h:1", "api_key": "t"})._headers == [("Authorization", "Bearer t")]
+    assert connect({"host": "https://h:1", "api_key": "t"}).headers == [("Authorization", "Bearer t")]
     basic = base64.b64encode(b"ann:pw").decode()
-    assert connect({"host": "https://h:1", "username": "ann", "password": "pw"})._headers == [("Authorization", f"Basic {basic}")]
+    assert connect({"host": "https://h:1", "username": "ann", "password": "pw"}).headers == [("Authorization", f"Basic {basic}")]
 
 
 def test_a_certificate_authority_is_kept_for_engines(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_login_program_is_run(tmp_path: Path) -> None:
     )
     program.chmod(0o755)
     login = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "Never"}
-    assert connect({"kubeconfig": kubeconfig(exec=login)})._headers == [("Authorization", "Bearer from-program")]
+    assert connect({"kubeconfig": kubeconfig(exec=login)}).headers == [("Authorization", "Bearer from-program")]
 
 
 def test_no_kubeconfig_at_all() -> None:
