@@ -23,6 +23,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import c
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.usage import MetricsMissing, sample
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus import client, discovery, usage
+from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.errors import measured_by
 
 from tests.cluster import Cluster, prometheus
 from tests.integration.staging import Kubectl, deployment, is_ready, namespace
@@ -149,6 +150,18 @@ def test_a_figure_of_ones_own(stage: Stage) -> None:
     found = judge(samples, stage.pods("busy"), now=time.time(), window_seconds=WINDOW, resource="custom", target=0.02)
     assert found["verdict"] == "sustained" and "cores" in found["reason"], found
     assert judge(samples, [], now=time.time(), window_seconds=WINDOW, resource="custom", target=10)["verdict"] == "not_sustained"
+
+
+def test_the_error_rate_of_a_proof(stage: Stage) -> None:
+    def rate(query: str) -> float | None:
+        return measured_by(stage.api, {"url": stage.url, "query": query})()
+
+    assert rate("vector(0.03)") == 0.03
+    assert rate("vector(0) / 0") is None and rate("absent(vector(1))") is None, "no traffic, no errors"
+    with pytest.raises(BadInput, match="error_query has 2 series as its result"):
+        rate('vector(1) or label_replace(vector(1), "a", "b", "", "")')
+    with pytest.raises(client.QueryRefused, match="error_query"):
+        rate("sum(")
 
 
 def test_a_rate_over_a_longer_window_is_accepted(stage: Stage) -> None:
