@@ -163,7 +163,8 @@ class Staging:
     def scale(self) -> None:
         def one(case: Case) -> None:
             path = f"{PATHS['Deployment'].format(case.namespace)}/web"
-            self.api.request("PATCH", path, {"fieldManager": "placement-bench"}, {"spec": {"replicas": case.replicas}}, content_type="application/merge-patch+json")
+            wanted = {"spec": {"replicas": case.replicas}}
+            self.api.request("PATCH", path, {"fieldManager": "placement-bench"}, wanted, content_type="application/merge-patch+json")
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(one, self.cases))

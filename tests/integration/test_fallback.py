@@ -249,7 +249,7 @@ def scale_by_hand(cluster: Cluster, load: str, kubectl: Kubectl, directory: Path
     """Put a Deployment under load until metrics-server sees it, and do what the page says."""
     pod, within = LOADS[load]
     kubectl.apply(*loaded(cluster, kubectl.namespace, pod))
-    wait("metrics-server sees the load", lambda: millicores(kubectl) >= 75, seconds=90, every=2)
+    wait("metrics-server sees the load", lambda: millicores(kubectl) >= 75, seconds=180, every=2)
     case = directory / "S-20261121-web"
     done, seconds = run(
         SCALING, cluster, kubectl, directory, CASE=str(case), SAMPLES="3", EVERY="2", WITHIN=within, HOLD="2", WHY="no kagent, no Ansible"

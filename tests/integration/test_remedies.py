@@ -279,7 +279,7 @@ def _story(cluster: Cluster, case: Broken, directory: Path) -> Story:
             found = ansible.by_workload().get(name, "")
             return found if found and ansible.state(found) == "proposed" else ""
 
-        identifier = wait(f"a plan is proposed: {case.remedy}", proposed, 90, every=4)
+        identifier = wait(f"a plan is proposed: {case.remedy}", proposed, 180, every=4)
         before = kubectl.get(kind, name)
         ansible.decide(identifier, reason="as shown").ok()
         ansible("execute", record=identifier, target_namespace=None).ok()

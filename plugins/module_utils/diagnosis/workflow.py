@@ -61,7 +61,9 @@ def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Ca
     bounds = Bounds(_memory_cap(options["memory_limit_max"]))
     started = time.monotonic()
     snapshot = (
-        saved.load(options["replay"], snapshots.SCHEMA, ("pods", "replicasets")) if options["replay"] else snapshots.take(reader(), options["namespace"] or "", wants_log, wants_tail)
+        saved.load(options["replay"], snapshots.SCHEMA, ("pods", "replicasets"))
+        if options["replay"]
+        else snapshots.take(reader(), options["namespace"] or "", wants_log, wants_tail)
     )
     observed = time.monotonic()
     view, findings, evidence = analyse(snapshot, options["workload"] or "", options["pod"] or "")
