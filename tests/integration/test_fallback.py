@@ -199,7 +199,7 @@ def test_the_record_is_whole_and_holds_no_logs(name: str, ended: Callable[[str],
 
 # Burns 130m of CPU, divided by the pods there are, as a Service does with its users. It asks the kernel what it used: the machine's speed plays no role.
 BURNS = """
-used() { read -r line < /proc/$$/stat; set -- $line; used=$(($14 + $15)); }
+used() { read -r line < /proc/self/stat; set -- $line; used=$(($14 + $15)); }
 now() { read -r up rest < /proc/uptime; now=${up%.*}; }
 while :; do
   pods=$(nslookup -type=a web.$NS.svc.cluster.local 2>/dev/null | grep -c '^Address: [0-9.]*$')
