@@ -107,6 +107,7 @@ def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, 
         "the second release crashed",
         lambda: any({"CrashLoopBackOff", "Error"} & reasons(pod) and restarted(pod) for pod in kubectl.pods().get("web", [])),
     )
+    wait("pods of the first release that had to go are gone", lambda: not any("deletionTimestamp" in pod["metadata"] for pod in kubectl.pods()["web"]))
     case = directory / "H-20261121-web"
     done, seconds = run(page, cluster, kubectl, directory, CASE=str(case), WITHIN="20s" if first_release == WORKS else "4s", HOLD="2")
     found = kubectl.get("deployment/web")
@@ -199,7 +200,7 @@ def test_the_record_is_whole_and_holds_no_logs(name: str, ended: Callable[[str],
 
 # Burns 130m of CPU, divided by the pods there are, as a Service does with its users. It asks the kernel what it used: the machine's speed plays no role.
 BURNS = """
-used() { read -r line < /proc/self/stat; set -- $line; used=$(($14 + $15)); }
+used() { read -r line < /proc/self/stat; set -- $line; used=$((${14} + ${15})); }
 now() { read -r up rest < /proc/uptime; now=${up%.*}; }
 while :; do
   pods=$(nslookup -type=a web.$NS.svc.cluster.local 2>/dev/null | grep -c '^Address: [0-9.]*$')
