@@ -9,7 +9,6 @@ import os
 from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
-from ansible_collections.aiops.k8s.plugins.module_utils.engine.process import unwinding
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import change, clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR, RECORD, connections
@@ -46,7 +45,7 @@ class ActionModule(Action):
 
 def caged(options: dict[str, Any]) -> change.Hands:
     """kubectl-ai, in a cage for the one change."""
-    from ansible_collections.aiops.k8s.plugins.module_utils.engine import cage  # of use to few runs
+    from ansible_collections.aiops.k8s.plugins.module_utils.engine import cage, process  # of use to few runs
 
     settings = cage.Settings(
         environment=os.environ,
@@ -59,7 +58,7 @@ def caged(options: dict[str, Any]) -> change.Hands:
     )
 
     def act(api: Api, given: dict[str, Any]) -> Mapping[str, Any]:
-        with unwinding():
+        with process.unwinding():
             return cage.carry_out(api, given, settings, lambda line: say([line]))
 
     return act

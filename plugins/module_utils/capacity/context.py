@@ -24,6 +24,7 @@ from typing import Any, Collection, Mapping
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity import hindrances, ownership
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.ownership import plain
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.seen import Seen
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.objects import reference
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount
 
@@ -85,17 +86,6 @@ def _surge(workload: Mapping[str, Any]) -> int | str:
     if workload.get("kind") != "Deployment" or strategy.get("type") == "Recreate":
         return 0
     return (strategy.get("rollingUpdate") or {}).get("maxSurge", "25%")  # type: ignore[no-any-return]
-
-
-def reference(item: Mapping[str, Any]) -> dict[str, str]:
-    metadata = item.get("metadata") or {}
-    return {
-        "apiVersion": str(item.get("apiVersion", "")),
-        "kind": str(item.get("kind", "")),
-        "namespace": str(metadata.get("namespace", "")),
-        "name": str(metadata.get("name", "")),
-        "uid": str(metadata.get("uid", "")),
-    }
 
 
 def targets(hpa: Mapping[str, Any], workload: Mapping[str, Any]) -> bool:

@@ -74,7 +74,7 @@ def proposal(
 ) -> Object:
     """{key, recommendation, proposal: None where the autoscaler that is there will do}."""
     subject = target(workload)
-    found = {"key": tuple(subject.values()), "recommendation": recommendation}
+    found = {"key": key(workload), "recommendation": recommendation}
     if recommendation["decision"] == "keep":
         return {**found, "proposal": None}
     pods = pods_of(workload, snapshot["objects"])
@@ -105,19 +105,19 @@ def proposal(
     return {**found, "proposal": document}
 
 
-def questions(proposed: Iterable[Object]) -> list[Object]:
+def questions(shown: Iterable[Object]) -> list[Object]:
     """What an AI engine is asked about each recommendation, with the figures that it may choose differently within their bounds."""
     asked = []
-    for number, one in enumerate(found for found in proposed if found["proposal"]):
+    for number, one in enumerate(shown):
         figures = figures_for_engines(one["recommendation"])
         asked.append({**_question(str(number), one["proposal"]), **({"figures": figures} if figures else {})})
     return asked
 
 
-def capacity_questions(proposed: Iterable[Object]) -> list[Object]:
+def capacity_questions(shown: Iterable[Object]) -> list[Object]:
     """What an AI engine is asked about the room in the cluster, on the same facts."""
     asked = []
-    for number, one in enumerate(found for found in proposed if found["proposal"]):
+    for number, one in enumerate(shown):
         placement = one["recommendation"]["placement"]
         if placement:
             question = _question(f"{number}:capacity", one["proposal"])
@@ -221,11 +221,7 @@ def _sections(load: Object, recommendation: Object, estimated: Object | None) ->
     found = [
         ("load", "Load", measured),
         ("advice", "Recommendation", [*recommendation["reasoning"][1:], *recommendation["changes"]]),
-        (
-            "room",
-            "Capacity",
-            [*_of_placement(placement), *placement["assumptions"], *placement["unknown"]] if placement else [],
-        ),
+        ("room", "Capacity", [*_of_placement(placement), *placement["assumptions"], *placement["unknown"]] if placement else []),
         ("cost", "Cost (estimate)", _of_cost(estimated) if estimated else []),
         ("careful", "Warnings", recommendation["warnings"]),
     ]

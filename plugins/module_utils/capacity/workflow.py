@@ -80,9 +80,6 @@ SPEC: dict[str, Any] = {
     "replay": {"type": "path"},
 }
 RULES: dict[str, Any] = {"required_one_of": [("namespace", "replay")]}
-PROMETHEUS_OPTIONS = tuple(
-    name for name in _PROMETHEUS if name not in ("prometheus_labels", "prometheus_query", "prometheus_unit", "prometheus_target")
-)
 
 
 def scale(
@@ -111,18 +108,18 @@ def scale(
         loads.append({"object": proposing.target(workload), **{key: value for key, value in load.items() if key != "series"}})
         if load["verdict"] == "sustained" or (options["workload"] and load["verdict"] == "no_requests"):
             proposals.append(_proposal(snapshot, workload, load, options, chosen, prices, rehearsal))
-    proposed = [one for one in proposals if one is not None]
+    shown = [one for one in proposals if one["proposal"]]
     if options["snapshot_file"]:
         saved.save(options["snapshot_file"], snapshots.without_secrets(snapshot))
     return {
         "cluster": snapshot["cluster"],
         "user": snapshot["user"],
         "loads": loads,
-        "proposals": [one["proposal"] for one in proposed if one["proposal"]],
-        "questions": proposing.questions(proposed),
-        "capacity_questions": proposing.capacity_questions(proposed),
-        "findings": [finding for one in proposed if one["proposal"] for finding in one["proposal"]["findings"]],
-        "nothing": _nothing(loads, proposed),
+        "proposals": [one["proposal"] for one in shown],
+        "questions": proposing.questions(shown),
+        "capacity_questions": proposing.capacity_questions(shown),
+        "findings": [finding for one in shown for finding in one["proposal"]["findings"]],
+        "nothing": _nothing(loads, proposals),
         "coverage": snapshot["coverage"],
         "pods_seen": sum(len(pods_of(workload, snapshot["objects"])) for workload in workloads),
         "timings": {"observe": round(observed - started, 3), "propose": round(time.monotonic() - observed, 3)},
@@ -199,14 +196,9 @@ def _nothing(loads: list[Object], proposed: list[Object]) -> list[str]:
     """What is said where nothing is proposed, one sentence for each workload."""
     if not loads:
         return ["There is no Deployment or StatefulSet with replicas: nothing to propose."]
-    kept = {one["key"]: one["recommendation"]["reason"] for one in proposed if not one["proposal"]}
-    named = [(f"{one['object']['kind'].lower()}/{one['object']['name']}", one) for one in loads]
-    told = [
-        f"{name}: {kept.get(tuple(one['object'].values()), one['reason'])}"
-        for name, one in named
-        if tuple(one["object"].values()) in kept or one["verdict"] != "sustained"
-    ]
-    return told
+    reasons = {one["key"]: "" if one["proposal"] else one["recommendation"]["reason"] for one in proposed}
+    told = [(one["object"], reasons.get("/".join(one["object"].values()), one["reason"])) for one in loads]
+    return [f"{subject['kind'].lower()}/{subject['name']}: {reason}" for subject, reason in told if reason]
 
 
 def _check(options: Mapping[str, Any]) -> None:

@@ -21,8 +21,8 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.lists import Source
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.saved import require_namespace
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.slim import Keeper
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.snapshot import Forbidden, identity, without_collector
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.snapshot import Forbidden, head, identity, unidentified
+from ansible_collections.aiops.k8s.plugins.module_utils.collector import without_collector
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 
 SCHEMA = "aiops.k8s/capacity/v1"
@@ -103,17 +103,11 @@ def take(api: Api, namespace: str) -> Snapshot:
     require_namespace(namespace, "namespaces" in forbidden or namespace in there, api.server)
     lacking = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
     lacking += [{"what": name, "missing": answers[name][1]} for name in _OPTIONAL if answers[name][1] not in ("", _NOT_SERVED)]
-    if not cluster:
-        lacking.append({"what": "cluster identity", "missing": "get namespaces/kube-system"})
     return {
-        "schema": SCHEMA,
-        "taken_at": clock.stamp(clock.now()),
-        "cluster": {"server": api.server, "uid": cluster, "version": version},
-        "user": user,
-        "namespace": namespace,
+        **head(SCHEMA, api, namespace, cluster, user, version),
         "objects": objects,
         "served": served,
-        "coverage": {"read": [name for name in answers if not answers[name][1]], "not_evaluated": lacking},
+        "coverage": {"read": [name for name in answers if not answers[name][1]], "not_evaluated": lacking + unidentified(cluster)},
     }
 
 

@@ -28,6 +28,13 @@ _PLURALS = {
 }
 
 
+def reference(document: Mapping[str, Any]) -> dict[str, str]:
+    """What identifies an object: {apiVersion, kind, namespace, name, uid}, each "" where it has none."""
+    metadata = document.get("metadata") or {}
+    ends = {key: str(metadata.get(key, "")) for key in ("namespace", "name", "uid")}
+    return {"apiVersion": str(document.get("apiVersion", "")), "kind": str(document.get("kind", "")), **ends}
+
+
 def plural(api: Api, api_version: str, kind: str) -> str:
     """The resource name of a kind. Raises NotFound when the server does not serve it."""
     known = _PLURALS.get((api_version, kind))

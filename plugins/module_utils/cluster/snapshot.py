@@ -13,16 +13,15 @@ A snapshot can be saved and replayed: rules and remedies read nothing else.
 
 from __future__ import annotations
 
-import gc
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import config_keys, lists
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.lists import DNS_NAMESPACE, SOURCES
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.logs_read import Log, Reader, Wanted
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.saved import require_namespace
+from ansible_collections.aiops.k8s.plugins.module_utils.collector import without_collector
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 
@@ -70,30 +69,28 @@ def take(api: Api, namespace: str, wants_log: Names, wants_tail: Names | None = 
             coverage += [{"what": "cluster DNS", "missing": missing}] if missing else []
     coverage += [{"what": f"log of {log.key}", "missing": log.note} for log in logs if log.note]
     coverage += untold
-    if not cluster:
-        coverage.append({"what": "cluster identity", "missing": f"get namespaces/{DNS_NAMESPACE}"})
     return {
-        "schema": SCHEMA,
+        **head(SCHEMA, api, namespace, cluster, user, version),
+        "objects": objects,
+        "logs": {log.key: log.texts for log in logs},
+        "coverage": {"read": [name for name in SOURCES if name not in forbidden], "not_evaluated": coverage + unidentified(cluster)},
+    }
+
+
+def head(schema: str, api: Api, namespace: str, cluster: str, user: str, version: str) -> Snapshot:
+    """What every snapshot begins with; the last three as ``identity`` gives them."""
+    return {
+        "schema": schema,
         "taken_at": clock.stamp(clock.now()),
         "cluster": {"server": api.server, "uid": cluster, "version": version},
         "user": user,
         "namespace": namespace,
-        "objects": objects,
-        "logs": {log.key: log.texts for log in logs},
-        "coverage": {"read": [name for name in SOURCES if name not in forbidden], "not_evaluated": coverage},
     }
 
 
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Parsing makes millions of objects and no cycles: looking for some in between would cost a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+def unidentified(cluster: str) -> list[Object]:
+    """What is missing where the cluster's uid may not be read."""
+    return [] if cluster else [{"what": "cluster identity", "missing": f"get namespaces/{DNS_NAMESPACE}"}]
 
 
 def _check(api: Api, namespace: str, user: str, objects: dict[str, list[Object]], forbidden: dict[str, str]) -> None:

@@ -8,15 +8,14 @@ Errors: StoreFailed where the store cannot be read, BadInput for an earlier repo
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.collector import without_collector
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.examine import APPROVAL_FAULTS, PLAN_FAULTS, examine
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.fork import FEW, spread
 from ansible_collections.aiops.k8s.plugins.module_utils.compliance.model import WARNING, Facts, Problem, plain
@@ -54,7 +53,7 @@ def gather(store: Directory, rules: Rules, now: str, since: Mapping[str, str] | 
     identifiers = store.identifiers()
     context = Context(store, rules, _changed(rules), now)
     signers = 1 if len(identifiers) >= FEW else 2
-    with _without_collector():
+    with without_collector():
         archive = Archive(spread(identifiers, lambda part: examine(context, part, signers)))
     for code, find in _ACROSS:
         for problem in find(archive.records):
@@ -68,18 +67,6 @@ def gather(store: Directory, rules: Rules, now: str, since: Mapping[str, str] | 
         archive.problems += [Problem("R22", one, plain(message), _GONE) for one, message in _vanished(archive.records, since)]
     _compare_with_git(store, archive)
     return archive
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Looking for cycles again and again among thousands of events takes a fifth of the time and finds next to nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def share(archive: Archive) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def bound(change: Mapping[str, Any]) -> bool:
     if not all(one["object"].get("uid") and _guarded(operations, one["object"]["uid"]) for one, operations in others):
         return False
     if change["action"] == "create":
-        return uid == "" and _identity(change["manifest"]) == {key: value for key, value in subject.items() if key != "uid"}
+        return bool(uid == "" and objects.reference(change["manifest"]) == subject)
     if change["action"] == "delete":
         return bool(uid) and change["preconditions"].get("uid") == uid
     return bool(uid) and _guarded(change["patch"], uid) and _guarded(change["inverse"], uid)
@@ -82,11 +82,12 @@ def bound(change: Mapping[str, Any]) -> bool:
 def marked(manifest: Mapping[str, Any], mark: Mark) -> dict[str, Any]:
     """A manifest with the annotations that tie it to its record."""
     metadata = manifest["metadata"]
-    values = patch.mark_values(mark.record, mark.digest, mark.cause[:250])
+    values = patch.mark_values(mark.record, mark.digest, mark.cause)
     return {**manifest, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **values}}}
 
 
 def name_of(change: Mapping[str, Any]) -> str:
+    """``kind/name`` of the object that a change, or an entry of ``requires`` or ``restore``, is about."""
     return f"{change['object']['kind'].lower()}/{change['object']['name']}"
 
 
@@ -139,7 +140,7 @@ def _patch_marked(api: Api, subject: Mapping[str, str], operations: list[dict[st
         if refused and refused[0] == version:
             raise refused[1]  # nobody wrote to it meanwhile, so it is not a race
         try:
-            objects.patch(api, subject, [*operations, *patch.marks(live, mark.record, mark.digest, mark.cause[:250])], dry_run=False)
+            objects.patch(api, subject, [*operations, *patch.marks(live, mark.record, mark.digest, mark.cause)], dry_run=False)
             return
         except ApiError as error:
             if error.status not in (409, 422):
@@ -212,7 +213,7 @@ def _create_progress(api: Api, change: Change, live: dict[str, Any] | None, mark
         other = objects.read(api, one["object"])
         moved = patch.holds(other, one["tests"]) if other else ["it does not exist any more"]
         if moved:
-            return f"{one['object']['kind'].lower()}/{one['object']['name']} is not as it was: {'; '.join(moved)}"
+            return f"{name_of(one)} is not as it was: {'; '.join(moved)}"
     return PENDING
 
 
@@ -237,6 +238,8 @@ def _undo_create(api: Api, change: Change, mark: Mark) -> str:
             if error.status not in (404, 409):
                 raise
             live = objects.read(api, change["object"])
+    else:
+        raise GateRefused(f"{name_of(change)} was written to {_RACES} times while it was to be deleted.", "Try again.")
     restored = _put_back(api, change, mark)
     return "undone" if live is not None or restored else "already as before"
 
@@ -255,18 +258,15 @@ def _to_restore(api: Api, one: Mapping[str, Any]) -> bool:
         return False  # it is gone, and what it was set to with it
     moved = patch.holds(live, one["patch"])
     if moved:
-        raise GateRefused(f"{one['object']['kind'].lower()}/{one['object']['name']} cannot be put back: {'; '.join(moved)}.")
+        raise GateRefused(f"{name_of(one)} cannot be put back: {'; '.join(moved)}.")
     return patch.apply(live, one["patch"]) != live
 
 
 def _absent(change: Change, live: dict[str, Any] | None) -> str:
     if live is None:
         return f"{name_of(change)} does not exist any more"
-    return (
-        f"{name_of(change)} was deleted and created again since it was diagnosed"
-        if live["metadata"]["uid"] != change["object"]["uid"]
-        else ""
-    )
+    again = live["metadata"]["uid"] != change["object"]["uid"]
+    return f"{name_of(change)} was deleted and created again since it was diagnosed" if again else ""
 
 
 def _require_mark(change: Change, live: dict[str, Any], mark: Mark) -> None:
@@ -274,16 +274,6 @@ def _require_mark(change: Change, live: dict[str, Any], mark: Mark) -> None:
         other = patch.mark_of(live)[0]
         by = f"that of record {other}" if other else "none"
         raise GateRefused(f"{change['object']['name']} does not carry the mark of this record but {by}, so nothing of it is undone there.")
-
-
-def _identity(manifest: Mapping[str, Any]) -> dict[str, str]:
-    metadata = manifest["metadata"]
-    return {
-        "apiVersion": manifest["apiVersion"],
-        "kind": manifest["kind"],
-        "namespace": metadata.get("namespace", ""),
-        "name": metadata["name"],
-    }
 
 
 def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import D
 
 # (connection, change with the marks of its record in ``manifest`` or ``desired``) -> {outcome, reason, differences...}: engine/cage.py
 Hands = Callable[[Api, dict[str, Any]], Mapping[str, Any]]
+_CAUSE = 250  # characters of the annotation kubernetes.io/change-cause
 _REPORTED = (
     "outcome",
     "reason",
@@ -126,9 +127,8 @@ def mark(record: Record) -> str:
 
 def _mark(record: Record, undone: bool = False) -> actions.Mark:
     name = mark(record)
-    return actions.Mark(
-        name, record.digest, f"aiops.k8s {name} undone" if undone else f"aiops.k8s {name}: {(record.plan or {}).get('summary', '')}"
-    )
+    cause = f"aiops.k8s {name} undone" if undone else f"aiops.k8s {name}: {(record.plan or {}).get('summary', '')}"
+    return actions.Mark(name, record.digest, cause[:_CAUSE])
 
 
 def _expired(record: Record, plan: dict[str, Any], now: datetime, governed_by: Rules) -> str:
@@ -184,7 +184,7 @@ def _by_hands(api: Api, store: Directory, record: Record, change: dict[str, Any]
     if change["action"] == "create":
         given = {**change, "manifest": actions.marked(change["manifest"], made_by)}
     else:
-        operations = [*change["patch"], *patch.marks(live, made_by.record, made_by.digest, made_by.cause[:250])]
+        operations = [*change["patch"], *patch.marks(live, made_by.record, made_by.digest, made_by.cause)]
         given = {**change, "desired": patch.apply(live, operations)}
     report = redact_object(dict(hands(api, given)))
     kept = {name: report[name] for name in _REPORTED if name in report}

@@ -16,6 +16,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Mapping
 
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, patch
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.actions import ACTIONS, bound
@@ -23,6 +24,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import 
 
 SCHEMA = "aiops.k8s/plan/v1"
 Plan = dict[str, Any]
+reference = objects.reference  # what identifies an object in a plan
 
 _DRAFTED = ("schema", "summary", "workflow", "target", "risk", "created", "cluster", "changes", "checks", "undo")
 _REQUIRED = (*_DRAFTED, "expires", "policy", "requested_by", "shown")
@@ -50,7 +52,7 @@ def create_change(
     return {
         "id": identifier,
         "action": "create",
-        "object": {**reference({**manifest, "metadata": {"uid": "", **manifest["metadata"]}})},
+        "object": reference(manifest),
         "manifest": dict(manifest),
         "requires": requires,
         "restore": restore,
@@ -70,18 +72,6 @@ def delete_change(identifier: str, live: Mapping[str, Any], consequence: str) ->
         "preconditions": {"uid": subject["uid"]},
         "outcome": outcome,
         "dry_run": "local",
-    }
-
-
-def reference(document: Mapping[str, Any]) -> dict[str, str]:
-    """What identifies an object: {apiVersion, kind, namespace, name, uid}."""
-    metadata = document["metadata"]
-    return {
-        "apiVersion": document["apiVersion"],
-        "kind": document["kind"],
-        "namespace": metadata.get("namespace", ""),
-        "name": metadata["name"],
-        "uid": metadata["uid"],
     }
 
 

@@ -149,6 +149,15 @@ def test_a_status_that_is_written_in_between_does_not_stop_it(server: Server, st
     assert change.invert(server, store, record, "too slow")["state"] == "rolled_back"
 
 
+def test_an_object_that_is_written_to_all_the_time_is_not_said_to_be_undone(server: Server, store: Directory) -> None:
+    record = failed(server, store)
+    scaled(server)
+    server.faults.append(lambda method, path: server.touch(HPA) if method == "DELETE" else None)
+    with pytest.raises(GateRefused, match="was written to 10 times while it was to be deleted"):
+        change.invert(server, store, record, "too slow")
+    assert HPA in server.objects and server.objects[WEB]["spec"]["replicas"] == 3 and record.state == "failed"
+
+
 def test_undoing_again_finishes_what_is_left(server: Server, store: Directory) -> None:
     record = failed(server, store)
     scaled(server)
