@@ -29,7 +29,9 @@ from tests.cluster import Cluster, prometheus
 from tests.integration.staging import Kubectl, deployment, is_ready, namespace
 from tests.integration.support import wait
 
-WINDOW = 30.0
+WINDOW = 60.0
+TRIES = 4  # a machine that has no time for metrics-server gives too few samples to judge, and says so
+SOURCES = ("metrics", "prometheus")
 REQUEST = "20m"  # so little that a busy pod takes it even where the machine is busy as well
 SECONDS = 90.0  # that pods may take to become ready on such a machine
 
@@ -88,18 +90,27 @@ def go_early(cluster: Cluster, directory: Path) -> dict[str, Any]:
     stage = Stage(cluster, directory / "load")
     try:
         wait("the pods are ready", lambda: sum(is_ready(one) for name in ("busy", "idle", "relay") for one in stage.pods(name)) == 4, SECONDS)
-        seen: list[tuple[float, float, str]] = []
-        selector = "app in (busy, idle)"
-        both = sample(stage.api, stage.kubectl.namespace, selector, window_seconds=WINDOW, step_seconds=2, progress=lambda *one: seen.append(one))
-        return {
-            "stage": stage,
-            "metrics": {name: judge(both["cpu"], stage.pods(name), now=time.time(), window_seconds=WINDOW) for name in ("busy", "idle")},
-            "prometheus": {name: stage.from_prometheus(name) for name in ("busy", "idle")},
-            "seen": seen,
-        }
+        for _again in range(TRIES):
+            found = judged(stage)
+            if all(one["verdict"] != "not_enough_data" and not one["gaps"] for source in SOURCES for one in found[source].values()):
+                break
+        return found
     except BaseException:
         stage.ended.close()
         raise
+
+
+def judged(stage: Stage) -> dict[str, Any]:
+    """See go_early."""
+    seen: list[tuple[float, float, str]] = []
+    selector = "app in (busy, idle)"
+    both = sample(stage.api, stage.kubectl.namespace, selector, window_seconds=WINDOW, step_seconds=2, progress=lambda *one: seen.append(one))
+    return {
+        "stage": stage,
+        "metrics": {name: judge(both["cpu"], stage.pods(name), now=time.time(), window_seconds=WINDOW) for name in ("busy", "idle")},
+        "prometheus": {name: stage.from_prometheus(name) for name in ("busy", "idle")},
+        "seen": seen,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +133,7 @@ def test_a_busy_workload(begun: dict[str, Any], source: str, words: str) -> None
     assert f"of {REQUEST})" in busy["reason"] and busy["gaps"] == [] and busy["restarts"] == []
 
 
-@pytest.mark.parametrize("source", ["metrics", "prometheus"])
+@pytest.mark.parametrize("source", SOURCES)
 def test_an_idle_workload(begun: dict[str, Any], source: str) -> None:
     idle = begun[source]["idle"]
     assert idle["verdict"] == "not_sustained" and idle["utilisation"]["peak"] < 0.3, idle
@@ -175,8 +186,7 @@ def test_a_rate_over_a_longer_window_is_accepted(stage: Stage) -> None:
 
 def test_through_a_service_of_the_cluster(stage: Stage) -> None:
     """Found by its labels, and asked through the API server."""
-    if not stage.cluster.node_address:
-        pytest.skip("pods reach this machine in the built-in cluster alone")
+    assert stage.cluster.node_address, "A Service leads to this machine in the built-in cluster alone: run it there (--provider builtin)."
     address = discovery.discover(stage.api)
     assert address == f"service://{stage.kubectl.namespace}/prometheus:80"
     found = stage.from_prometheus("busy", prometheus_url=address)
@@ -193,7 +203,7 @@ def test_through_a_service_of_the_cluster(stage: Stage) -> None:
         ("sum(rate(up[1m])", client.QueryRefused, 'prometheus_query: Prometheus refuses the query: ".*unclosed left parenthesis'),
         ("rate(up)", client.QueryRefused, "expected type range vector"),
         ("up * on(instance) group_left up + on() up{nothing=''} > bool", client.QueryRefused, "parse error"),
-        ("no_such_metric_at_all", client.NothingFound, "prometheus_query has no result in the last 30 s"),
+        ("no_such_metric_at_all", client.NothingFound, "prometheus_query has no result in the last 60 s"),
         ("vector(0) / 0", client.NothingFound, "only values that are no numbers"),
         ("container_memory_working_set_bytes", BadInput, "series as its result, one is wanted"),
         ("'text'", client.QueryRefused, "must be Scalar or instant Vector"),

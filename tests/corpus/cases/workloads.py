@@ -83,6 +83,8 @@ JOBS = (
     ),
 )
 
+# a pod that crashes is ready for a moment; the controller must not take that for a rollout that is complete
+DEADLINE = {"progressDeadlineSeconds": 10, "minReadySeconds": 5}
 ROLLOUTS = (
     failing(
         "paused-before-its-first-rollout",
@@ -96,9 +98,9 @@ ROLLOUTS = (
     Case(
         "rollout-deadline",
         (
-            Step((deployment(spec={"progressDeadlineSeconds": 10}),), until=ready()),
+            Step((deployment(spec=DEADLINE),), until=ready()),
             Step(
-                (deployment(script=log_and_exit("fatal: bad release"), spec={"progressDeadlineSeconds": 10}),),
+                (deployment(script=log_and_exit("fatal: bad release"), spec=DEADLINE),),
                 until=both(crashed(), condition("deployments", "Progressing", "False")),
             ),
         ),
