@@ -11,10 +11,10 @@ from typing import Any, Callable, Iterable, Mapping
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity import cost
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.context import pods_of
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.recommend import figures_for_engines, manifest
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import cpu, memory
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, checks, clock, history, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, drafting, history, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.options import settings
@@ -315,40 +315,28 @@ def _plan(
     executor: Callable[[], Api] | None,
 ) -> tuple[plans.Plan | None, str]:
     """(plan, why there is none)."""
-    change, live = made
-    tried = history.tried(
-        mine, target(workload), history.fingerprint({"changes": [change], "target": target(workload)}), _basis(workload, made)
-    )
-    if tried:
-        return None, f"not again: {summary}; record {tried[0]['id']} did that, and it {tried[0]['state'].replace('_', ' ')}"
-    if not snapshot["cluster"]["uid"]:
-        return (
-            None,
-            "the cluster cannot be told from others without the verb get on the namespace kube-system, so no plan can be bound to it",
-        )
-    try:
-        change, missing = actions.prepare(executor(), change, live) if executor else (change, "")
-    except ApiError as error:
-        return None, f"the API server would not accept to {summary}: {error.text or error.reason}"
-    if missing:
-        return None, f"the executor may not do it: {missing}"
+    change, _live = made
+    refusal = drafting.tried(mine, summary, target(workload), [change], _basis(workload, made))
+    if refusal:
+        return None, refusal
     replicas, name = workload["spec"].get("replicas", 1), f"{workload['kind'].lower()}/{workload['metadata']['name']}"
     undo = {
         "create": f"the autoscaler is deleted, and {name} goes back to {replicas} replicas",
         "patch": f"the autoscaler {change['object']['name']} gets its former settings back",
     }[change["action"]]
-    draft = plans.build(
+    draft, refusal = drafting.draft(
         summary=summary,
         workflow="scale",
         target=target(workload),
-        cluster={"uid": snapshot["cluster"]["uid"], "server": snapshot["cluster"]["server"]},
-        changes=[change],
-        checks=_checks(change, pods, options),
+        cluster=snapshot["cluster"],
+        made=[made],
+        checks=lambda changes: _checks(changes[0], pods, options),
         undo=undo,
-        risk=plans.risk_of([change], sum(1 for pod in pods if is_ready(pod))),
-        created=clock.now(),
+        ready=sum(1 for pod in pods if is_ready(pod)),
+        executor=executor() if executor else None,
     )
-    return {**draft, "notes": ["from then on the autoscaler sets the number of replicas, whatever manifests and charts say"]}, ""
+    note = "from then on the autoscaler sets the number of replicas, whatever manifests and charts say"
+    return ({**draft, "notes": [note]} if draft else None), refusal
 
 
 def _checks(change: Object, pods: list[Object], options: Mapping[str, Any]) -> list[Object]:

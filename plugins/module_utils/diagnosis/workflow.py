@@ -12,7 +12,7 @@ from typing import Any, Callable, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import saved, snapshot as snapshots
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import workload as workloads
-from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
+from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse, failing_workloads
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount
@@ -21,7 +21,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model i
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.table import propose
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.view import Evidence, View, wants_log, wants_tail
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions, checks, clock, history, plan as plans
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, drafting, history, plan as plans
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
@@ -138,9 +138,7 @@ def _proposal(
 
 def _failed_before(mine: history.History, view: View, target: Mapping[str, str], remedy: Remedy) -> str:
     """Why a remedy is not proposed again: an earlier operation made the same change on the same basis, and it failed."""
-    wanted = history.fingerprint({"changes": remedy.changes, "target": target})
-    tried = history.tried(mine, target, wanted, _basis(view, target, remedy))
-    return f"not again: {remedy.summary}; record {tried[0]['id']} did that, and it {tried[0]['state'].replace('_', ' ')}" if tried else ""
+    return drafting.tried(mine, remedy.summary, target, remedy.changes, _basis(view, target, remedy))
 
 
 def _basis(view: View, target: Mapping[str, str], remedy: Remedy) -> str:
@@ -193,41 +191,30 @@ def _plan(view: View, finding: Finding, remedy: Remedy, options: Mapping[str, An
     subject = remedy.subject or view.object(finding.object)
     if subject is None:
         return None, "the object that the change is about was not read"
-    if not view.snapshot["cluster"]["uid"]:
-        return (
-            None,
-            "the cluster cannot be told from others without the verb get on the namespace kube-system, so no plan can be bound to it",
-        )
     if subject["kind"] not in workloads.KINDS:
         return None, f"whether a change to a {subject['kind'].lower()} worked cannot be checked"
-    prepared = []
+    made = []
     for change in remedy.changes:
         live = view.pod(change["object"]["uid"]) if change["object"]["kind"] == "Pod" else subject
         if live is None:
             return None, f"{change['object']['name']} was not read"
-        try:
-            change, missing = actions.prepare(executor, change, live) if executor else (change, "")
-        except ApiError as error:
-            return None, f"the API server would not accept to {remedy.summary}: {error.text or error.reason}"
-        if missing:
-            return None, f"the executor may not do it: {missing}"
-        prepared.append(change)
+        made.append((change, live))
     failing = [{"uid": pod["uid"], "reason": finding.code} for pod in finding.pods]
     proof = checks.standard(
         plans.reference(subject), failing, within=options["validate_seconds"], hold=options["hold_seconds"], watch=options["watch_seconds"]
     )
-    built = plans.build(
+    built, refusal = drafting.draft(
         summary=remedy.summary,
         workflow="diagnose",
         target=finding.object,
-        cluster={"uid": view.snapshot["cluster"]["uid"], "server": view.snapshot["cluster"]["server"]},
-        changes=prepared,
-        checks=proof,
+        cluster=view.snapshot["cluster"],
+        made=made,
+        checks=lambda _changes: proof,
         undo=remedy.undo,
-        risk=plans.risk_of(prepared, finding.details.get("ready_pods", 0) if remedy.replaces is None else remedy.replaces),
-        created=clock.now(),
+        ready=finding.details.get("ready_pods", 0) if remedy.replaces is None else remedy.replaces,
+        executor=executor,
     )
-    return {**built, "notes": [*remedy.notes, *(f"what it does not do: {one}" for one in remedy.leaves)]}, ""
+    return ({**built, "notes": [*remedy.notes, *(f"what it does not do: {one}" for one in remedy.leaves)]} if built else None), refusal
 
 
 def _memory_cap(text: str) -> float:
