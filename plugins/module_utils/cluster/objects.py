@@ -48,8 +48,10 @@ def plural(api: Api, api_version: str, kind: str) -> str:
 
 
 def path_of(api: Api, subject: Reference) -> str:
+    """The path of an object, or of the subresource that its reference names (``subresource``: resize)."""
     where = f"/namespaces/{segment(subject['namespace'])}" if subject.get("namespace") else ""
-    return f"{_group(subject['apiVersion'])}{where}/{plural(api, subject['apiVersion'], subject['kind'])}/{segment(subject['name'])}"
+    resource = plural(api, subject["apiVersion"], subject["kind"])
+    return f"{_group(subject['apiVersion'])}{where}/{resource}/{segment(subject['name'])}{_below(subject)}"
 
 
 def read(api: Api, subject: Reference) -> dict[str, Any] | None:
@@ -99,16 +101,21 @@ def may(api: Api, verb: str, subject: Reference) -> str:
     group = subject["apiVersion"].rpartition("/")[0]
     resource = plural(api, subject["apiVersion"], subject["kind"])
     attributes = {"verb": verb, "group": group, "resource": resource, "namespace": subject["namespace"], "name": subject["name"]}
+    attributes |= {"subresource": subject["subresource"]} if subject.get("subresource") else {}
     body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}}
     status = api.request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", None, body)["status"]
     if status.get("allowed"):
         return ""
-    return f"{who_am_i(api)['user']} may not {verb} {resource} in namespace {subject['namespace']}"
+    return f"{who_am_i(api)['user']} may not {verb} {resource}{_below(subject)} in namespace {subject['namespace']}"
 
 
 def stale(error: ApiError) -> bool:
     """Whether a refusal means that the object is not what the request was made for."""
     return error.status in (404, 409, 422)
+
+
+def _below(subject: Reference) -> str:
+    return f"/{segment(subject['subresource'])}" if subject.get("subresource") else ""
 
 
 def _group(api_version: str) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.clock import parse, span
 
 Samples = dict[str, Any]
+Taken = dict[str, dict[str, dict[str, dict[float, float]]]]
 Progress = Callable[[float, float, str], None]
 
 STEP = 15.0  # seconds between two looks; metrics-server measures every 15 s unless told otherwise
@@ -59,14 +60,14 @@ def sample(
     """
     path = f"/apis/metrics.k8s.io/v1beta1/namespaces/{segment(namespace)}/pods"
     query = {"labelSelector": selector} if selector else None
-    taken: dict[str, dict[str, dict[str, dict[float, float]]]] = {resource: {} for resource in resources}
+    taken: Taken = {resource: {} for resource in resources}
     begun = answered = clock.monotonic()
     seen = ""
     while True:
         looked = clock.monotonic()
         try:
             for item in api.request("GET", path, query).get("items") or []:
-                _take(item, taken)
+                take(item, taken)
             answered, seen = looked, ""
         except (ApiError, Unreachable) as error:
             seen = _bear(error, namespace, looked - answered)
@@ -82,6 +83,24 @@ def sample(
     return {resource: _samples(taken[resource], window_seconds, end, step_seconds) for resource in resources}
 
 
+def measured(api: Api, namespace: str = "", selector: str = "") -> list[dict[str, Any]]:
+    """The last measurement of each pod of a namespace, or of the cluster, as the API gives it: metadata, timestamp, window, containers.
+
+    selector: only of the pods that a label selector selects.
+
+    Raises MetricsMissing, and ApiError or Unreachable.
+    """
+    within = f"/namespaces/{segment(namespace)}" if namespace else ""
+    try:
+        return (
+            api.request("GET", f"/apis/metrics.k8s.io/v1beta1{within}/pods", {"labelSelector": selector} if selector else None).get("items")
+            or []
+        )
+    except ApiError as error:
+        _bear(error, namespace, 0.0)
+        raise MetricsMissing(f"metrics.k8s.io does not answer: {error.message}", f"Check metrics-server. {_NO_METRICS}") from error
+
+
 def _bear(error: ApiError | Unreachable, namespace: str, away: float) -> str:
     """What is said about an API that does not answer for now. Raises when waiting is of no use, or was for too long."""
     status = error.status if isinstance(error, ApiError) else 0
@@ -92,7 +111,7 @@ def _bear(error: ApiError | Unreachable, namespace: str, away: float) -> str:
             403,
             "Forbidden",
             getattr(error, "text", ""),
-            f"GET pods of metrics.k8s.io in namespace {namespace}",
+            f"GET pods of metrics.k8s.io in {f'namespace {namespace}' if namespace else 'the cluster'}",
             "Grant list on pods of the API group metrics.k8s.io to the reader, or give prometheus_url.",
         ) from error
     if status and not (isinstance(error, ApiError) and error.for_now):
@@ -106,7 +125,8 @@ def _bear(error: ApiError | Unreachable, namespace: str, away: float) -> str:
     raise error
 
 
-def _take(item: Mapping[str, Any], taken: dict[str, dict[str, dict[str, dict[float, float]]]]) -> None:
+def take(item: Mapping[str, Any], taken: Taken) -> None:
+    """Add the measurement of a pod to what was taken: {resource: {pod: {container: {time: value}}}}, cores and bytes."""
     try:
         at = parse(str(item["timestamp"])).timestamp()
     except (KeyError, ValueError):

@@ -22,6 +22,7 @@ KINDS: dict[str, tuple[str, str | None, str, str]] = {
     "Service": ("v1", None, "", ""),
     "HorizontalPodAutoscaler": ("autoscaling/v2", None, "", ""),
 }
+_RESIZES = ("PodResizePending", "PodResizeInProgress")
 _ABSENT: State = {"exists": False, "uid": "", "annotations": {}, "settled": False, "wanted": 0, "updated": 0, "available": 0, "pods": []}
 
 
@@ -29,7 +30,9 @@ def observe(api: Api, subject: Mapping[str, str]) -> State:
     """The state of a workload:
 
     exists, uid, annotations{}, settled (the controller has seen the last change), wanted, updated, available,
-    pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated)
+    pods[]: name, uid, ready, current (of the newest revision), restarts, reasons[] (waiting or terminated),
+            containers{name: {wanted, has}} (resources as specified, and as they are), resize (why it is not resized yet, "" where nothing is)
+    selector: of the pods, as lists take it
 
     Of a Service the pods are those that it selects, and available are its endpoints that are ready on ports which the pods declare.
     Of an autoscaler they are those of the workload that it scales, and one key comes on top:
@@ -44,9 +47,9 @@ def observe(api: Api, subject: Mapping[str, str]) -> State:
         return _service(api, live)
     if live["kind"] == "HorizontalPodAutoscaler":
         return summarize_autoscaler(live, observe(api, {"namespace": live["metadata"]["namespace"], **live["spec"]["scaleTargetRef"]}))
-    namespace, selector = live["metadata"]["namespace"], _selector(live["spec"]["selector"])
+    namespace, selector = live["metadata"]["namespace"], selector_of(live["spec"]["selector"])
     listed = list(api.pages(f"/api/v1/namespaces/{segment(namespace)}/pods", {"labelSelector": selector}))
-    return summarize(live, listed, _revision(api, live, selector))
+    return {**summarize(live, listed, _revision(api, live, selector)), "selector": selector}
 
 
 def summarize(live: Mapping[str, Any], pods: list[dict[str, Any]], revision: str) -> State:
@@ -68,7 +71,7 @@ def summarize(live: Mapping[str, Any], pods: list[dict[str, Any]], revision: str
 
 def _service(api: Api, live: Mapping[str, Any]) -> State:
     namespace, name = segment(live["metadata"]["namespace"]), live["metadata"]["name"]
-    selector = _selector({"matchLabels": live["spec"].get("selector")})
+    selector = selector_of({"matchLabels": live["spec"].get("selector")})
     pods = list(api.pages(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": selector})) if selector else []
     slices = list(
         api.pages(
@@ -158,7 +161,24 @@ def _pod(pod: Mapping[str, Any], revision: str) -> dict[str, Any]:
         "current": not revision or revision in (labels.get("pod-template-hash"), labels.get("controller-revision-hash")),
         "restarts": sum(container.get("restartCount", 0) for container in containers),
         "reasons": sorted(set(reasons)),
+        "containers": _sizes(pod),
+        "resize": _resizing(pod),
     }
+
+
+def _sizes(pod: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    spec, status = pod.get("spec") or {}, {one.get("name"): one for one in statuses_of(pod)}
+    lasting = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]  # the others have ended
+    return {
+        one["name"]: {"wanted": one.get("resources") or {}, "has": (status.get(one["name"]) or {}).get("resources") or {}}
+        for one in [*(spec.get("containers") or []), *lasting]
+    }
+
+
+def _resizing(pod: Mapping[str, Any]) -> str:
+    """What the kubelet says about a resize in place that it has not made."""
+    said = [one for one in pod.get("status", {}).get("conditions") or [] if one["type"] in _RESIZES and one.get("status") == "True"]
+    return "; ".join(": ".join(filter(None, (one.get("reason") or "InProgress", one.get("message")))) for one in said)
 
 
 def _revision(api: Api, live: Mapping[str, Any], selector: str) -> str:
@@ -177,7 +197,8 @@ def _revision(api: Api, live: Mapping[str, Any], selector: str) -> str:
     return ""
 
 
-def _selector(selector: Mapping[str, Any]) -> str:
+def selector_of(selector: Mapping[str, Any]) -> str:
+    """A label selector as lists take it."""
     parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
     for expression in selector.get("matchExpressions") or []:
         key, operator, values = expression["key"], expression["operator"], ",".join(expression.get("values") or [])

@@ -6,6 +6,7 @@
 patch    object{..., uid}, patch[], inverse[] (RFC 6902)
 delete   object{..., uid}, preconditions{uid}; manifest where undoing it means to create the object again, else its owner does
 create   object{..., uid: ""}, manifest (the whole object); requires[]{object, tests[]}: other objects that it was made for
+resize   object{..., uid}, patch[], inverse[] as of patch; replicaset{}, pods[] (resize.py)
 restore[]{object, patch[]} of delete and create: what is put back once the object is gone (replicas that an autoscaler has moved, say)
 
 Every function takes the API connection first. ``carry_out`` and ``undo`` raise GateRefused where the objects are not as they must be, and
@@ -19,27 +20,40 @@ from typing import Any, Callable, Mapping, NamedTuple
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import patch
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import patch, resize
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.marking import (
+    APPLIED,
+    BEGUN,
+    PENDING,
+    RACES,
+    Change,
+    Mark,
+    absent,
+    name_of,
+    patch_marked,
+    require_mark,
+    without_generation,
+)
 
-Change = dict[str, Any]
-_RACES = 10  # times that a status update may come between our read and our patch before we give up
-PENDING, APPLIED = "pending", "applied"
-
-
-class Mark(NamedTuple):
-    """What ties an object to its record: FEATURE/ID, the plan's digest, and what ``kubernetes.io/change-cause`` says."""
-
-    record: str
-    digest: str
-    cause: str
-
-    def on(self, live: Mapping[str, Any]) -> bool:
-        """Whether an object carries it. The digest counts: a record may be renumbered when it is published."""
-        return patch.mark_of(dict(live))[1] == self.digest
+__all__ = [
+    "ACTIONS",
+    "APPLIED",
+    "BEGUN",
+    "PENDING",
+    "Action",
+    "Change",
+    "Mark",
+    "bound",
+    "marked",
+    "name_of",
+    "prepare",
+    "progress",
+    "unmade",
+]
 
 
 class Action(NamedTuple):
-    """One kind of change. ``needs``: its keys beside id, object and outcome; ``progress``: pending, applied, or why neither."""
+    """One kind of change. ``needs``: its keys beside id, object and outcome; ``progress``: pending, begun, applied, or why none of them."""
 
     needs: tuple[str, ...]
     rights: Callable[[Change], list[tuple[str, Mapping[str, str]]]]
@@ -62,14 +76,28 @@ def prepare(api: Api, change: Change, live: dict[str, Any]) -> tuple[Change, str
 
 
 def progress(api: Api, change: Change, mark: Mark, begun: bool) -> str:
-    """``pending``, ``applied``, or the sentence that says why neither. ``begun``: the record says that carrying out was begun."""
+    """``pending``, ``begun``, ``applied``, or the sentence that says why none of them. ``begun``: the record says that carrying out was begun."""
     return ACTIONS[change["action"]].progress(api, change, objects.read(api, change["object"]), mark, begun)
+
+
+def unmade(api: Api, change: Change, mark: Mark) -> bool:
+    """Whether the object says that a change was never made: it is there, and not by us. Only good where carrying out has ended before its end."""
+    live = objects.read(api, change["object"])
+    if live is None:
+        return False
+    return not absent(change, live) if change["action"] == "delete" else not mark.on(live)
+
+
+def half_made(api: Api, change: Change, mark: Mark) -> bool:
+    """Whether a change of several steps was left between two of them."""
+    return bool(resize.parts(change)) and progress(api, change, mark, begun=True) == BEGUN
 
 
 def bound(change: Mapping[str, Any]) -> bool:
     """Whether a change can only hit the object that it was made for."""
     subject, uid = change["object"], change["object"].get("uid")
     others = [(one, one["patch"]) for one in change.get("restore", [])] + [(one, one["tests"]) for one in change.get("requires", [])]
+    others += [(one, one[way]) for one in resize.parts(change) for way in ("patch", "inverse")]
     if not all(one["object"].get("uid") and _guarded(operations, one["object"]["uid"]) for one, operations in others):
         return False
     if change["action"] == "create":
@@ -86,11 +114,6 @@ def marked(manifest: Mapping[str, Any], mark: Mark) -> dict[str, Any]:
     return {**manifest, "metadata": {**metadata, "annotations": {**(metadata.get("annotations") or {}), **values}}}
 
 
-def name_of(change: Mapping[str, Any]) -> str:
-    """``kind/name`` of the object that a change, or an entry of ``requires`` or ``restore``, is about."""
-    return f"{change['object']['kind'].lower()}/{change['object']['name']}"
-
-
 def _guarded(operations: list[dict[str, Any]], uid: str) -> bool:
     return bool(operations) and operations[0] == {"op": "test", "path": "/metadata/uid", "value": uid}
 
@@ -105,7 +128,7 @@ def _rehearse_patch(api: Api, change: Change, live: dict[str, Any]) -> Change:
 
 
 def _patch_progress(_api: Api, change: Change, live: dict[str, Any] | None, mark: Mark, _begun: bool) -> str:
-    fault = _absent(change, live)
+    fault = absent(change, live)
     if fault or live is None:
         return fault
     if mark.on(live):
@@ -115,40 +138,18 @@ def _patch_progress(_api: Api, change: Change, live: dict[str, Any] | None, mark
 
 
 def _patch(api: Api, change: Change, mark: Mark) -> None:
-    _patch_marked(api, change["object"], change["patch"], mark)
+    patch_marked(api, change["object"], change["patch"], mark)
 
 
 def _undo_patch(api: Api, change: Change, mark: Mark) -> str:
     live = objects.read(api, change["object"])
     if live is None:
         raise GateRefused(f"{change['object']['name']} does not exist any more; nothing is left to undo.")
-    if patch.holds(live, change["inverse"]) and not patch.holds(live, _without_generation(change["patch"])):
+    if patch.holds(live, change["inverse"]) and not patch.holds(live, without_generation(change["patch"])):
         return "already as before"
-    _require_mark(change, live, mark)
-    _patch_marked(api, change["object"], change["inverse"], mark)
+    require_mark(change, live, mark)
+    patch_marked(api, change["object"], change["inverse"], mark)
     return "undone"
-
-
-def _patch_marked(api: Api, subject: Mapping[str, str], operations: list[dict[str, Any]], mark: Mark) -> None:
-    refused: tuple[str, ApiError] | None = None
-    for _attempt in range(_RACES):
-        live = objects.read(api, subject)
-        moved = patch.holds(live, operations) if live else ["the object does not exist any more"]
-        if live is None or moved:
-            raise GateRefused(f"{subject['kind'].lower()}/{subject['name']} is not as it was: {'; '.join(moved)}.")
-        version = live["metadata"]["resourceVersion"]
-        if refused and refused[0] == version:
-            raise refused[1]  # nobody wrote to it meanwhile, so it is not a race
-        try:
-            objects.patch(api, subject, [*operations, *patch.marks(live, mark.record, mark.digest, mark.cause)], dry_run=False)
-            return
-        except ApiError as error:
-            if error.status not in (409, 422):
-                raise
-            refused = version, error
-    raise GateRefused(
-        f"{subject['kind'].lower()}/{subject['name']} was written to {_RACES} times while it was to be changed.", "Try again."
-    )
 
 
 # delete
@@ -165,7 +166,7 @@ def _rehearse_delete(api: Api, change: Change, live: dict[str, Any]) -> Change:
 
 
 def _delete_progress(api: Api, change: Change, live: dict[str, Any] | None, _mark: Mark, begun: bool) -> str:
-    fault = _absent(change, live)
+    fault = absent(change, live)
     if begun and (fault or (live and "deletionTimestamp" in live["metadata"])):
         return PENDING if any(_to_restore(api, one) for one in change.get("restore", [])) else APPLIED
     return fault or PENDING
@@ -173,7 +174,7 @@ def _delete_progress(api: Api, change: Change, live: dict[str, Any] | None, _mar
 
 def _delete(api: Api, change: Change, mark: Mark) -> None:
     live = objects.read(api, change["object"])
-    if live is not None and not (_absent(change, live) and change.get("restore")):  # what is gone, and only not put back yet
+    if live is not None and not (absent(change, live) and change.get("restore")):  # what is gone, and only not put back yet
         objects.delete(api, change["object"], change["preconditions"], dry_run=False)
     elif live is None and not change.get("restore"):
         raise GateRefused(f"{name_of(change)} does not exist any more.")
@@ -223,10 +224,10 @@ def _create(api: Api, change: Change, mark: Mark) -> None:
 
 def _undo_create(api: Api, change: Change, mark: Mark) -> str:
     live = objects.read(api, change["object"])
-    for _attempt in range(_RACES):
+    for _attempt in range(RACES):
         if live is None:
             break
-        _require_mark(change, live, mark)
+        require_mark(change, live, mark)
         moved = patch.unlike(change["outcome"], patch.creation(live), "spec")
         if moved:
             raise GateRefused(f"{name_of(change)} was changed since: {'; '.join(moved)}. It is left alone.")
@@ -239,7 +240,7 @@ def _undo_create(api: Api, change: Change, mark: Mark) -> str:
                 raise
             live = objects.read(api, change["object"])
     else:
-        raise GateRefused(f"{name_of(change)} was written to {_RACES} times while it was to be deleted.", "Try again.")
+        raise GateRefused(f"{name_of(change)} was written to {RACES} times while it was to be deleted.", "Try again.")
     restored = _put_back(api, change, mark)
     return "undone" if live is not None or restored else "already as before"
 
@@ -248,7 +249,7 @@ def _put_back(api: Api, change: Change, mark: Mark) -> bool:
     """Put back what the object has moved in others, now that it is gone; whether there was anything to do."""
     left = [one for one in change.get("restore", []) if _to_restore(api, one)]
     for one in left:
-        _patch_marked(api, one["object"], one["patch"], mark)
+        patch_marked(api, one["object"], one["patch"], mark)
     return bool(left)
 
 
@@ -262,28 +263,13 @@ def _to_restore(api: Api, one: Mapping[str, Any]) -> bool:
     return patch.apply(live, one["patch"]) != live
 
 
-def _absent(change: Change, live: dict[str, Any] | None) -> str:
-    if live is None:
-        return f"{name_of(change)} does not exist any more"
-    again = live["metadata"]["uid"] != change["object"]["uid"]
-    return f"{name_of(change)} was deleted and created again since it was diagnosed" if again else ""
-
-
-def _require_mark(change: Change, live: dict[str, Any], mark: Mark) -> None:
-    if not mark.on(live):
-        other = patch.mark_of(live)[0]
-        by = f"that of record {other}" if other else "none"
-        raise GateRefused(f"{change['object']['name']} does not carry the mark of this record but {by}, so nothing of it is undone there.")
-
-
-def _without_generation(operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [operation for operation in operations if operation["path"] != "/metadata/generation"]
-
-
 ACTIONS: dict[str, Action] = {
     "patch": Action(
         ("patch", "inverse"), lambda change: [("patch", change["object"])], _rehearse_patch, _patch_progress, _patch, _undo_patch
     ),
     "delete": Action(("preconditions",), _rights_of_delete, _rehearse_delete, _delete_progress, _delete, _undo_delete),
     "create": Action(("manifest",), _rights_of_create, _rehearse_create, _create_progress, _create, _undo_create),
+    "resize": Action(
+        ("patch", "inverse", "replicaset", "pods"), resize.rights, resize.rehearse, resize.progress, resize.carry_out, resize.undo
+    ),
 }

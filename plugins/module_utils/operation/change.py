@@ -46,8 +46,22 @@ def execute(
 
     hands: somebody else who creates and patches in our place; what they did is compared with the plan, and undone where it differs.
     Raises GateRefused when it may not be applied (nothing was changed), or the API's own error; a run that ends in between
-    is continued by calling this again.
+    is continued by calling this again. A change of several steps that fails between two of them is undone before that.
     """
+    was = record.state
+    try:
+        return _execute(api, store, record, now, governed_by, check_mode, hands)
+    except (GateRefused, ApiError) as error:
+        failed = record.state == "failed" != was
+        if not failed or not any(actions.half_made(api, change, _mark(record)) for change in (record.plan or {}).get("changes", [])):
+            raise
+        invert(api, store, record, "it was left half made")
+        raise GateRefused(error.message, "It was undone.") from error
+
+
+def _execute(
+    api: Api, store: Directory, record: Record, now: datetime, governed_by: Rules, check_mode: bool, hands: Hands | None
+) -> dict[str, Any]:
     if record.state not in ("approved", "executing"):
         gate.require_approval(record, now, governed_by)
     plan = gate.require_plan(record)
@@ -55,7 +69,7 @@ def execute(
     gate.require_clock(api.clock_skew)
     begun, made_by = record.state == "executing", _mark(record)
     progress = {change["id"]: actions.progress(api, change, made_by, begun) for change in plan["changes"]}
-    applied = "applied" in progress.values()
+    applied = bool({actions.APPLIED, actions.BEGUN} & {*progress.values()})  # at least a part
     if record.state == "executing" and all(one == "applied" for one in progress.values()):
         if check_mode:
             return {"changed": False, "state": record.state, "changes": plan["changes"]}
@@ -67,7 +81,7 @@ def execute(
     if over and record.state == "executing":
         raise _refused(store, record, f"it was begun, and its approval expired at {over} before it was finished", check_mode, applied)
     _plan, approval = gate.require_approval(record, now, governed_by)
-    moved = {identifier: one for identifier, one in progress.items() if one not in ("pending", "applied")}
+    moved = {identifier: one for identifier, one in progress.items() if one not in (actions.PENDING, actions.BEGUN, actions.APPLIED)}
     if record.state == "approved" and applied:
         moved = {
             identifier: "the object already carries this record's mark, though the record says that nothing was applied"
@@ -85,7 +99,7 @@ def execute(
         store.append(record, "executing", {"digest": record.digest, "approved_by": approval["by"], "executor": objects.who_am_i(api)})
     reports: list[dict[str, Any]] = []
     for change in plan["changes"]:
-        if progress[change["id"]] == "pending":
+        if progress[change["id"]] in (actions.PENDING, actions.BEGUN):
             reported = _carry_out(api, store, record, change, already="applied" in progress.values(), hands=hands)
             reports += [{"id": change["id"], **reported}] if reported else []
             progress[change["id"]] = "applied"
@@ -114,6 +128,9 @@ def invert(api: Api, store: Directory, record: Record, reason: str, found: Mappi
         except (GateRefused, ApiError) as error:
             if isinstance(error, ApiError) and error.for_now:
                 raise  # the server does not say whether it was done, and may do it later: resume tries again
+            if isinstance(error, GateRefused) and not last(record.events, "executed") and actions.unmade(api, change, _mark(record)):
+                undone.append({"id": change["id"], "result": "was never made"})  # and somebody changed its object since
+                continue
             store.append(record, "failed", {"phase": "rollback", "reason": redact(str(error))[0], "applied": True})
             raise
     store.append(record, "rolled_back", {"changes": undone})
@@ -172,9 +189,11 @@ def _carry_out(
     except (ApiError, GateRefused) as error:
         if record.state != "executing" or (isinstance(error, ApiError) and error.for_now):
             raise  # it is said already; or the server does not say whether it was done: resume asks the object
-        if actions.progress(api, change, _mark(record), begun=True) == actions.APPLIED:
+        reached = actions.progress(api, change, _mark(record), begun=True)
+        if reached == actions.APPLIED:
             return {}  # another run of this record did it meanwhile
-        store.append(record, "failed", {"phase": "apply", "reason": redact(str(error))[0], "applied": already})
+        half = already or reached == actions.BEGUN
+        store.append(record, "failed", {"phase": "apply", "reason": redact(str(error))[0], "applied": half})
         raise
     return {}
 

@@ -11,6 +11,9 @@ Check types, in the order in which they are judged:
     restarts_stable    then for ``hold_seconds`` no container restarts and availability stays
     watch              then for ``hold_seconds`` more the same holds, and no event says that a container died; judged whenever it is looked at
 
+What a check may carry beside: ``load_below`` and ``errors`` (autoscalers), ``resized`` (the resources that pods have to run with, in place),
+``usage`` and ``requested`` (usage_proof.py).
+
 Error signals (cluster/signals.py) are kept beside the verdict. Most do not decide it: a probe that fails once is no failure while pods stay
 available. An event that says that a container died does, since the pod may be gone by the time somebody looks.
 """
@@ -20,7 +23,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Sequence
 
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.clock import parse, span
+from ansible_collections.aiops.k8s.plugins.module_utils.operation.usage_proof import told as told_amount
 
 State = Mapping[str, Any]
 _REPEATED = 2  # restarts of a new pod that prove a failure before its time is up
@@ -51,6 +56,21 @@ def standard(
     ]
 
 
+def with_usage(
+    checks: Sequence[Mapping[str, Any]], limits: Mapping[str, Mapping[str, float]], requested: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The checks, whose watch also measures usage against the new limits, and the requests against those predicted (usage_proof.py)."""
+    below = {container: dict(values) for container, values in limits.items() if values}
+    more = {**({"usage": below, "usage_source": "metrics"} if below else {}), **({"requested": dict(requested)} if requested else {})}
+    return [{**check, **(more if check["type"] == "watch" else {})} for check in checks]
+
+
+def with_resized(checks: Sequence[Mapping[str, Any]], change: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The checks of a change that resizes pods in place: they keep running, without a restart, with the new resources."""
+    wanted = {name: size["after"] for name, size in change["sizes"].items()}
+    return [{**check, **({"resized": wanted} if check["type"] == "available" else {})} for check in checks]
+
+
 def describe(check: Mapping[str, Any]) -> str:
     """One line for the approver."""
     name = f"{check['object']['kind'].lower()}/{check['object']['name']}"
@@ -67,6 +87,16 @@ def describe(check: Mapping[str, Any]) -> str:
         "restarts_stable": f"then it stays so, and no container of its pods restarts for {hold}",
         "watch": f"then {name} keeps its endpoints for {hold} (watch)",
     }
+    if "resized" in check:
+        what[
+            "available"
+        ] += f", and {', '.join(check['resized'])} run{'s' * (len(check['resized']) == 1)} with the new resources, not restarted"
+    if "usage" in check:
+        below = [
+            f"{one}: {', '.join(f'{told_amount(resource, size)} {resource}' for resource, size in sizes.items())}"
+            for one, sizes in check["usage"].items()
+        ]
+        what["watch"] += f"; the 95th percentile of its usage is below {'; '.join(below)}"
     limits = [f"its load is below {check['load_below'] * 100:.0f} %"] if "load_below" in check else []
     limits += [f"below {check['errors']['below'] * 100:.0f} % of requests fail"] if "errors" in check else []
     of_an_autoscaler = {
@@ -100,6 +130,11 @@ def validate(progress: Progress, checks: list[dict[str, Any]], state: State, ela
     new = [pod for pod in state["pods"] if pod["current"] and pod["uid"] not in _known(changed)] if state["settled"] else []
     if _status_changed(changed, state, bool(new)):
         progress.met.setdefault(changed["id"], elapsed)
+    if "resized" in available:  # the pods are there already, so what they do counts from the first look
+        progress.restarts = progress.restarts or restarts(state)
+        fault = disturbance(progress.restarts, state)
+        if fault:
+            return _fail(progress, fault)
     over = excess(available, state)
     if is_available(state) and not over:
         progress.met.setdefault(available["id"], elapsed)
@@ -188,6 +223,20 @@ def excess(check: Mapping[str, Any], state: State) -> str:
         return "its load is not known" if load is None else f"its load is {load * 100:.0f} %, not below {check['load_below'] * 100:.0f} %"
     if "errors" in check and errors is not None and errors >= check["errors"]["below"]:
         return f"{errors * 100:.1f} % of requests fail, not below {check['errors']['below'] * 100:.0f} %"
+    return unlike(check.get("resized") or {}, state)
+
+
+def unlike(wanted: Mapping[str, Mapping[str, Any]], state: State) -> str:
+    """The first pod that does not run with these resources {container: {requests, limits}} yet, as a sentence, or ""."""
+    amount = library("kubernetes.utils.quantity").parse_quantity
+    for pod in (pod for pod in state["pods"] if pod["current"] and wanted):
+        for container, resources in wanted.items():
+            has = pod["containers"].get(container, {}).get("has", {})
+            for part, value in ((part, one) for part in resources for one in resources[part].items()):
+                found = (has.get(part) or {}).get(value[0])
+                if found is None or amount(found) != amount(value[1]):
+                    why = f" ({pod['resize']})" if pod["resize"] else ""
+                    return f"{container} of {pod['name']} runs with the {value[0]} {part[:-1]} {found or 'none'} instead of {value[1]}{why}"
     return ""
 
 

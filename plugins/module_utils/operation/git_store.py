@@ -21,7 +21,7 @@ import os
 import random
 import time
 from contextlib import contextmanager
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused, StoreFailed
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import chain_files as files, record as chain
@@ -81,11 +81,11 @@ class Git(Directory):
         finally:
             os.close(descriptor)
 
-    def create(self, payload: dict[str, Any]) -> Record:
+    def create(self, payload: dict[str, Any], contents: Mapping[str, bytes] | None = None) -> Record:
         """As that of Directory; the id may be another one than first taken when somebody else published first."""
         with self._locked():
             self._refresh()
-            record = super().create(payload)
+            record = super().create(payload, contents)
             self._follow(record, self._sync({(self.feature, record.identifier)}))
         return record
 

@@ -21,8 +21,9 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import chain_f
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.chain_merge import Chain, Key, Merged, chain_of, merge
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.git_run import Commit, Refused, Repository
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, actor, state
+from ansible_collections.aiops.k8s.plugins.module_utils.reporting import companion
 
-_OURS = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)/([0-9]{4,})(\.jsonl|-[a-z0-9-]+\.misc\.prompt\.md)\Z")
+_OURS = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)/([0-9]{4,})(\.jsonl|-[a-z0-9-]+\.(misc\.prompt\.(md|html)|svg))\Z")
 _MADE = "refs/aiops/made"  # holds commits that are not on the branch yet
 _TEMPORARY = ".record.new"
 _GUIDE = "See docs/runbooks/git-store.md."
@@ -191,14 +192,15 @@ class Tree:
             local = self.git.write(commits, local, f"refs/heads/{self.branch}", force=False)
         if touched is None:
             for one in last:  # a run that was killed may have left a PHR behind its record
-                self._put(self._document(one), phr.render(one.events).encode())
-        self._index([path for one in last for path in (self.path(one.key), self._document(one))])
+                for path, data in self._documents(one).items():
+                    self._put(path, data)
+        self._index([path for one in last for path in (self.path(one.key), self._document(one), *self._more(one))])
         return local, problems
 
     def _rendered(self, local: str, unchanged: list[Chain]) -> list[Commit]:
         """A commit of the PHRs that are not what their records give, as after an update of this collection."""
-        known = self.git.blobs(f"{local}:{self._document(one)}" for one in unchanged) if local else {}
-        documents = {self._document(one): phr.render(one.events).encode() for one in unchanged}
+        documents = {path: data for one in unchanged for path, data in self._documents(one).items()}
+        known = self.git.blobs(f"{local}:{path}" for path in documents) if local else {}
         wrong = {path: data for path, data in documents.items() if known.get(f"{local}:{path}") != data}
         who = self.git.committer
         return [Commit("PHRs rendered again\n", who, int(time.time()), wrong)] if wrong else []
@@ -210,11 +212,20 @@ class Tree:
                 message(one.key, one.events),
                 (str(event["actor"].get("user")), f"{event['actor'].get('user')}@{event['actor'].get('host')}"),
                 _seconds(event),
-                {self.path(one.key): b"".join(one.lines), self._document(one): phr.render(one.events).encode()},
+                {self.path(one.key): b"".join(one.lines), **self._documents(one)},
             )
 
     def _document(self, one: Chain) -> str:
         return f"{self.root}{one.key[0]}/{phr.file_name(one.events)}"
+
+    def _documents(self, one: Chain) -> dict[str, bytes]:
+        """{path: content} of what is kept beside a record."""
+        return {self._document(one): phr.render(one.events).encode(), **self._more(one)}
+
+    def _more(self, one: Chain) -> dict[str, bytes]:
+        """{path: content} of a record's attachments and of the page that shows them, where it has some."""
+        folder = f"{self.root}{one.key[0]}/"
+        return {folder + name: data for name, data in companion.files_of(os.path.join(self.git.top, folder), one.events).items()}
 
     # --- bring remote and local together ---
 

@@ -186,12 +186,7 @@ def render(store: Directory, records: list[Entry], write: bool) -> list[str]:
         if one["state"] == "damaged":
             continue
         record = store.load(one["id"])
-        try:
-            with open(one["phr"], encoding="utf-8") as file:
-                same = file.read() == phr.render(record.events)
-        except (OSError, UnicodeDecodeError):
-            same = False
-        if not same:
+        if not store.current(record):
             differing.append(store.publish(record) if write else one["phr"])
     return differing
 

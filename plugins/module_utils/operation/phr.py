@@ -16,7 +16,7 @@ import shlex
 from typing import Any, Callable, Iterable
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, patch, policy, times
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, identity, patch, policy, times, usage_proof
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import SHORT
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import named
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last, state, undo_needed
@@ -73,7 +73,7 @@ def front_matter(events: list[Event]) -> dict[str, Any]:
         "command": proposal["command"],
         "labels": ["aiops", proposal["workflow"], *sorted({finding["code"] for finding in proposal["findings"]})],
         "links": {"spec": None, "ticket": None, "adr": None, "pr": None},
-        "files": [f"{proposal['id']}.jsonl"],
+        "files": [f"{proposal['id']}.jsonl", *(f"{proposal['id']}-{one['name']}" for one in proposal.get("attachments", []))],
         "tests": [check["type"] for check in plan["checks"]] if plan else ["none"],
         "aiops": {
             "state": state(events),
@@ -128,7 +128,7 @@ def _response(events: list[Event]) -> str:
     parts += ["### Evidence", "\n".join(_fact(fact) for fact in proposal["evidence"])]
     for section in proposal.get("sections", []):
         parts += [f"### {_plain(section['title'])}", "\n".join(f"- {_plain(line)}" for line in section["lines"])]
-    parts += ["### Opinions", _opinions(proposal)]
+    parts += [*_plots(proposal), "### Opinions", _opinions(proposal)]
     if plan is None:
         return "\n\n".join([*parts, "### Proposed change", f"None: {_plain(proposal['no_plan_reason'])}.", *_by_hand(proposal)])
     parts += ["### Proposed change", f"{_sentence(plan['summary'])} Digest `{proposal['digest']}`, decided by {plan['expires']}."]
@@ -147,6 +147,15 @@ def _response(events: list[Event]) -> str:
         *_by_hand(proposal),
     ]
     return "\n\n".join(parts)
+
+
+def _plots(proposal: dict[str, Any]) -> list[str]:
+    """The files beside the record: the page of the same name shows them, companion.py."""
+    lines = [
+        f"- {_plain(one['title'])}. {_plain(one['text'])} File {_span(proposal['id'] + '-' + one['name'])}, SHA-256 {_span(one['sha256'])}"
+        for one in proposal.get("attachments", [])
+    ]
+    return ["### Plots", "\n".join(lines)] if lines else []
 
 
 def _by_hand(proposal: dict[str, Any]) -> list[str]:
@@ -262,6 +271,7 @@ def _outcome(events: list[Event]) -> str:
             "| --- | --- | --- | --- |",
             *rows,
             *_measured(events),
+            *_used(events),
         ]
     )
 
@@ -272,6 +282,12 @@ def _measured(events: list[Event]) -> list[str]:
     means = (last(events, "validated") or events[0])["payload"].get("means", {})
     rows = [f"| {times.MEASURES[name][2]} | {clock.span(seconds)} | {_mean(means.get(name))} |" for name, seconds in spans.items()]
     return ["", "### Times", "", "| what | here | mean so far |", "| --- | --- | --- |", *rows] if rows else []
+
+
+def _used(events: list[Event]) -> list[str]:
+    """What was used under the new limits while it was watched, and what is requested now."""
+    lines = usage_proof.sentences((last(events, "closed") or last(events, "failed") or events[0])["payload"])
+    return ["", "### Usage during the watch", "", *(f"- {_plain(line)}" for line in lines)] if lines else []
 
 
 def _mean(found: dict[str, float] | None) -> str:
@@ -375,6 +391,8 @@ def _evaluation(events: list[Event]) -> str:
     missing = [f"{one['what']} ({one['missing']})" for one in proposal.get("coverage", {}).get("not_evaluated", [])]
     unseen = {one["payload"]["signals_missing"] for one in events if one["payload"].get("signals_missing")}
     missing += [f"error signals after the change ({one})" for one in sorted(unseen)]
+    unmeasured = {one["payload"]["usage"]["missing"] for one in events if (one["payload"].get("usage") or {}).get("missing")}
+    missing += [f"usage during the watch ({one})" for one in sorted(unmeasured)]
     return "\n".join(
         [
             "## Evaluation notes (flywheel)",

@@ -5,7 +5,7 @@
 
 schema, summary, workflow, target, risk, risk_reasons[], created, expires, cluster{uid, server}, policy{}
 requested_by{user, uid, host...}, shown: digest of what else the approver is shown (findings, evidence, opinions)
-changes[]: id, action (patch|delete|create), object{apiVersion, kind, namespace, name, uid}, what the action needs (actions.py);
+changes[]: id, action (patch|delete|create|resize), object{apiVersion, kind, namespace, name, uid}, what the action needs (actions.py);
            outcome[]{path, before, after}; dry_run (server|local)
 checks[]:  id, type, object, within_seconds, hold_seconds, and what its type needs (see checks.py)
 undo:      how it is undone, in words
@@ -14,11 +14,11 @@ undo:      how it is undone, in words
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, patch
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, patch, resizable, resize
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.actions import ACTIONS, bound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import RISKS
 
@@ -43,6 +43,20 @@ def patch_change(identifier: str, live: Mapping[str, Any], desired: Mapping[str,
         "outcome": patch.outcome(dict(live), dict(desired)),
         "dry_run": "local",
     }
+
+
+def resize_change(
+    identifier: str, live: Mapping[str, Any], desired: Mapping[str, Any], replicaset: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A change that resizes all live pods of a Deployment in place, and its template with them, without a rollout.
+
+    replicaset: that of its newest revision. Raises GateRefused saying why it cannot be done (resizable.py).
+    """
+    reason = resizable.refusal(live, desired, replicaset, pods)
+    if reason:
+        raise GateRefused(f"{named(reference(live))} cannot be resized in place: {reason}.", "Let it roll out instead (in_place=false).")
+    kinds = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", **replicaset}, *({"apiVersion": "v1", "kind": "Pod", **pod} for pod in pods)]
+    return resize.make(patch_change(identifier, live, desired), live, desired, kinds[0], kinds[1:])
 
 
 def create_change(
@@ -126,6 +140,9 @@ def risk_of(changes: list[dict[str, Any]], ready_replicas: int, protected: tuple
             reasons.append(("critical", f"{subject['namespace']} is a namespace of the cluster itself"))
         if change["action"] == "create":
             reasons.append(("medium", f"creates {subject['kind'].lower()} {subject['name']}, which acts by itself from then on"))
+        elif change["action"] == "resize":
+            count = f"{len(change['pods'])} pod{'s' if len(change['pods']) != 1 else ''}"
+            reasons.append(("medium", f"resizes {count} of {subject['kind'].lower()} {subject['name']} in place; no pod is replaced"))
         elif change["action"] == "delete" and "manifest" in change:
             reasons.append(("medium", f"deletes {subject['kind'].lower()} {subject['name']}"))
         elif change["action"] == "delete":

@@ -12,11 +12,12 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import 
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.identity import requester
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.plan import seal, validate
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
+from ansible_collections.aiops.k8s.plugins.module_utils.reporting import attachments
 
 # what the approver is shown beside the plan; the plan names the digest of it
 _SHOWN = ("title", "findings", "evidence", "opinions", "remedies", "not_chosen", "coverage")
 _NO_CHANGE = {"remedy": "", "fingerprint": ""}
-_SHOWN_WHERE_PRESENT = ("earlier", "by_hand", "sections")  # keys that came later: plans of earlier records do not name them
+_SHOWN_WHERE_PRESENT = ("earlier", "by_hand", "sections", "attachments")  # keys that came later: plans of earlier records do not name them
 
 
 def payload(
@@ -32,7 +33,8 @@ def payload(
 
     options: those that the next commands have to repeat, none of them secret; policies: all classes' policy; before: the history
     of this cluster (history.py). ``proposal`` may carry ``remedy`` (the name of the chosen one), ``fingerprint``, ``basis``, and
-    ``sections`` [{label, title, lines[]}]: the workflow's own figures, which the approver is shown.
+    ``sections`` [{label, title, lines[]}]: the workflow's own figures, which the approver is shown, and ``attachments`` [{name, title,
+    text, content}]: files beside the record, of which the payload gets the digests; the caller gives the store their contents.
     Raises BadInput for a malformed plan."""
     seen = history.earlier(before, proposal["target"], [finding["code"] for finding in proposal["findings"]])
     document = {
@@ -55,6 +57,7 @@ def payload(
         "not_chosen": redact_object(proposal.get("not_chosen", [])),
         **({"by_hand": [redact(line)[0] for line in proposal["by_hand"]]} if proposal.get("by_hand") else {}),
         **({"sections": redact_object(proposal["sections"])} if proposal.get("sections") else {}),
+        **({"attachments": attachments.described(proposal["attachments"])} if proposal.get("attachments") else {}),
         "coverage": redact_object(result["coverage"]),
         "timings": {name: _milliseconds(seconds) for name, seconds in result["timings"].items()},
         **({"earlier": redact_object(history.described(before, seen))} if seen and proposal["workflow"] != history.UNDO else {}),

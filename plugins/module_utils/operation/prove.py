@@ -19,7 +19,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import signals
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, Unreachable
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.workload import State, observe
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, GateRefused
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, history, patch, times
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, history, patch, times, usage_proof
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import last
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
@@ -99,22 +99,27 @@ def watch(api: Api, store: Directory, record: Record, wanted: list[dict[str, Any
     shown = Ticker(show, pace.watch_heartbeat)
     begun = str((last(record.events, "validated") or {})["time"])
     warned = Warned(api, wanted[0]["object"], _payload(record, "executed").get("applied", begun), pace.signals)
+    used = usage_proof.Watched(api, next(check for check in wanted if check["type"] == "watch"), warned.servers(begun))
     while True:
         state = _patient(lambda: observe(api, wanted[0]["object"]), shown, pace)
         if _taken_over(store, record, state):
             return checks.summary(state)
         _patient(lambda: warned.look(state, True), shown, pace)
+        used.look(state)
         seen, left = warned.appended(checks.summary(state)), clock.seconds_between(clock.stamp(clock.now()), until)
         unavailable_since = None if checks.serves(state) else unavailable_since or time.monotonic()
         fault = checks.watch(baseline, state, time.monotonic() - unavailable_since if unavailable_since else 0.0)
         fault = fault or checks.deadly(warned.found, warned.servers(begun))
+        ended = left <= 0 and unavailable_since is None
+        fault = fault or (used.fault() if ended else "")
         if fault:
-            store.append(record, "failed", {"phase": "watch", "reason": fault, "applied": True, "state": seen, **warned.document()})
+            document = {**warned.document(), **used.document(state)}
+            store.append(record, "failed", {"phase": "watch", "reason": fault, "applied": True, "state": seen, **document})
             return seen
-        if left <= 0 and unavailable_since is None:
+        if ended:
             watched = clock.seconds_between(begun, clock.stamp(clock.now()))
-            over = {"reason": f"watched for {clock.span(watched)}: {seen}", "watched_seconds": round(watched, 1)}
-            store.append(record, "closed", {**over, **warned.document()})
+            over = {"reason": f"watched for {clock.span(watched)}: {seen}{used.appended()}", "watched_seconds": round(watched, 1)}
+            store.append(record, "closed", {**over, **warned.document(), **used.document(state)})
             return seen
         if not wait:
             return seen

@@ -15,6 +15,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import D
 
 SCHEMA_VERSION = "1"
 FAILED = ("failed", "rolled_back", "rolling_back", "executing")
+_OF_WORKFLOWS = ("loads", "list", "savings", "usage")  # what some workflows find beside findings
 _ENGINE = ("engine", "provider", "model", "outcome", "reason", "agrees", "duration_seconds", "tokens", "cost", "extra_findings")
 
 
@@ -43,7 +44,7 @@ def result(
         "timings": found.get("timings", {}),
         "coverage": found.get("coverage", {}),
         "error": error,
-        **({"loads": found["loads"]} if "loads" in found else {}),
+        **{name: found[name] for name in _OF_WORKFLOWS if name in found},
     }
 
 

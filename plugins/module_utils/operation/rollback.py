@@ -128,7 +128,7 @@ def _inverse_of_create(live: dict[str, Any], change: dict[str, Any]) -> tuple[li
     return moved, {**deleted, "manifest": change["manifest"], "restore": change.get("restore", [])}
 
 
-_INVERSE = {"patch": _inverse_of_patch, "create": _inverse_of_create}
+_INVERSE = {"patch": _inverse_of_patch, "resize": _inverse_of_patch, "create": _inverse_of_create}  # a resize by a rollout
 
 
 def _uid(record: Record, change: dict[str, Any]) -> str:

@@ -10,6 +10,9 @@ on reading and removed by the next append. An append that fails (full disk) leav
 The PHR is rendered before the event is written, and put in its place after it. From the moment the event is on disk it stands: a
 PHR that cannot be written then is no error but a sentence in ``Record.warnings``, and the next event of the record, or
 ``record_info`` with ``render``, writes it. How files are opened, and which are refused, is in chain_files.py.
+
+A record may have attachments (attachments.py), files that are written before its first event, which holds their digests. Then there is
+a page beside the PHR that shows them (companion.py).
 """
 
 from __future__ import annotations
@@ -20,11 +23,19 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Iterator
+from typing import Any, Iterator, Mapping
 
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused, NotFound, RecordDamaged, StoreFailed
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import (
+    BadInput,
+    GateRefused,
+    MissingLibrary,
+    NotFound,
+    RecordDamaged,
+    StoreFailed,
+)
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import chain_files as files, phr, record as chain
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event
+from ansible_collections.aiops.k8s.plugins.module_utils.reporting import attachments, companion
 
 _RECORD_FILE = re.compile(r"^([0-9]{4,})\.jsonl\Z")
 _LEFTOVER = re.compile(r"^[0-9]{4,}[-.].*\.[0-9]+\.(new|part)\Z")  # of killed processes of the first version
@@ -116,8 +127,11 @@ class Directory:
             self._claim(file.fileno(), identifier)
             yield self.load(identifier)
 
-    def create(self, payload: dict[str, Any]) -> Record:
-        """Claim the next id and write the first event, ``proposed``. The payload gets id, feature and the previous record's head."""
+    def create(self, payload: dict[str, Any], contents: Mapping[str, bytes] | None = None) -> Record:
+        """Claim the next id and write the first event, ``proposed``. The payload gets id, feature and the previous record's head.
+
+        contents: the files that the payload's ``attachments`` describe; they are on disk before the event.
+        """
         with self._locked() as directory:
             names = self._names()
             known = self._identifiers(names)
@@ -128,8 +142,11 @@ class Directory:
                 body = {**payload, "feature": self.feature, "id": identifier, "previous_record": previous}
                 first = _as_read(chain.event([], "proposed", body, chain.actor()))
                 record = Record(identifier, self.file(identifier), [first])
-                document = phr.render(record.events).encode()
                 try:
+                    if os.path.lexists(record.path):
+                        raise FileExistsError
+                    attachments.put(directory, record.events, contents or {}, _PART)
+                    documents = self._documents(directory, record)
                     for name in filter(_LEFTOVER.match, names):
                         files.discard(directory, name)
                     files.claim(directory, record.path, chain.line(first), _NEW)
@@ -140,7 +157,7 @@ class Directory:
                     raise StoreFailed(
                         f"The record {record.path} could not be written: {error.strerror}. Nothing was proposed.", files.fix(error)
                     ) from error
-                self._put_document(directory, record, document)
+                self._put_documents(directory, record, documents)
                 return record
 
     def append(self, record: Record, kind: str, payload: dict[str, Any], moment: str | None = None) -> Event:
@@ -151,7 +168,7 @@ class Directory:
                 record.events = current.events  # somebody else went on; the state machine judges below
             new = _as_read(chain.event(current.events, kind, payload, chain.actor(), moment))
             events = [*current.events, new]
-            document = phr.render(events).encode()
+            documents = self._documents(directory, Record(record.identifier, record.path, events))
             try:
                 files.extend(directory, record.path, chain.line(new))
             except OSError as error:
@@ -160,7 +177,7 @@ class Directory:
                     files.fix(error),
                 ) from error
             record.events = events
-            self._put_document(directory, record, document)
+            self._put_documents(directory, record, documents)
         return new
 
     def document(self, record: Record) -> str:
@@ -171,24 +188,48 @@ class Directory:
         """Render the PHR beside the record, whole or not at all. Returns its path. Raises StoreFailed."""
         path = self.document(record)
         with self._locked() as directory:
+            documents, problem = self._documents(directory, record)
             try:
-                files.place(directory, path, phr.render(record.events).encode(), _PART)
+                for name, data in documents.items():
+                    files.place(directory, name, data, _PART)
             except OSError as error:
                 raise StoreFailed(f"{path} could not be written: {error.strerror}.", files.fix(error)) from error
+        self.warnings += [problem] if problem else []
         return path
 
-    def _put_document(self, directory: int, record: Record, document: bytes) -> None:
-        """After its event is on disk: what goes wrong now cannot undo the event, and must not look as if it did."""
-        record.warnings = []
-        path = self.document(record)
+    def current(self, record: Record) -> bool:
+        """Whether the PHR, and the page with its plots, are on disk as the record gives them."""
         try:
-            files.place(directory, path, document, _PART)
-        except OSError as error:
-            record.warnings.append(
-                f"The event is recorded, but the PHR {path} could not be written: {error.strerror}. {files.fix(error)} The next event"
-                " writes it, or: ansible localhost -m aiops.k8s.record_info -a render=true"
-            )
-            self.warnings += record.warnings
+            with files.folder(self.path) as directory:
+                wanted, _problem = self._documents(directory, record)
+                return all(files.content(directory, path) == data for path, data in wanted.items())
+        except (OSError, RecordDamaged):
+            return False
+
+    def _documents(self, directory: int, record: Record) -> tuple[dict[str, bytes], str]:
+        """({path: content} of the PHR, and of the page with its plots where there are some; why that page is missing, or "")."""
+        text = phr.render(record.events)
+        found = {self.document(record): text.encode()}
+        if attachments.of(record.events):
+            try:
+                page = companion.render(record.events, attachments.read(directory, record.events), text)
+            except MissingLibrary as error:
+                return found, f"The page with the plots of record {record.identifier} is not written: {error}"
+            found[os.path.join(self.path, companion.file_name(record.events))] = page.encode()
+        return found, ""
+
+    def _put_documents(self, directory: int, record: Record, documents: tuple[dict[str, bytes], str]) -> None:
+        """After its event is on disk: what goes wrong now cannot undo the event, and must not look as if it did."""
+        record.warnings = [documents[1]] if documents[1] else []
+        for path, data in documents[0].items():
+            try:
+                files.place(directory, path, data, _PART)
+            except OSError as error:
+                record.warnings.append(
+                    f"The event is recorded, but the PHR {path} could not be written: {error.strerror}. {files.fix(error)} The next event"
+                    " writes it, or: ansible localhost -m aiops.k8s.record_info -a render=true"
+                )
+        self.warnings += record.warnings
 
     def _verified(self, data: bytes, identifier: str) -> list[Event]:
         events = chain.read(data, identifier)

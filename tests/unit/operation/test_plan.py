@@ -108,7 +108,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("no changes", lambda plan: {**plan, "changes": []}, "The plan has no changes."),
     ("changes by name", lambda plan: {**plan, "changes": {"C1": {}}}, "The plan's changes are not a list of mappings."),
     ("changes as text", lambda plan: {**plan, "changes": ["kubectl delete"]}, "The plan's changes are not a list of mappings."),
-    ("an unknown action", lambda plan: first(plan, action="exec"), "Change C1 has the action 'exec'. It must be one of patch, delete, create."),
+    ("an unknown action", lambda plan: first(plan, action="exec"), "Change C1 has the action 'exec'. It must be one of patch, delete, create, resize."),
     ("no action", lambda plan: first(plan, action=None), "Change C1 has the action None"),
     ("no inverse", lambda plan: first(plan, inverse=[]), "Change C1 lacks inverse."),
     ("no patch, no outcome", lambda plan: first(plan, patch=None, outcome=[]), "Change C1 lacks outcome, patch."),
