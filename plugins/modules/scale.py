@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - kubernetes.core.k8s_auth_options
   - aiops.k8s.executor
+  - aiops.k8s.prometheus
 options:
   namespace:
     description: Namespace of the workloads.
@@ -53,33 +54,6 @@ options:
     type: str
     choices: [auto, metrics, prometheus]
     default: auto
-  prometheus_url:
-    description:
-      - Address of Prometheus, or of what answers its HTTP API, as C(http(s)://HOST[:PORT][/PREFIX]).
-      - C(service://NAMESPACE/NAME:PORT) reaches a Service of the cluster through the API server. Falls back to E(AIOPS_PROMETHEUS_URL).
-    type: str
-  prometheus_token:
-    description: Bearer token for Prometheus. Falls back to E(AIOPS_PROMETHEUS_TOKEN).
-    type: str
-  prometheus_token_file:
-    description: File that holds the token. Falls back to E(AIOPS_PROMETHEUS_TOKEN_FILE).
-    type: path
-  prometheus_username:
-    description: User name for Prometheus. Falls back to E(AIOPS_PROMETHEUS_USERNAME).
-    type: str
-  prometheus_password:
-    description: Password for Prometheus. Falls back to E(AIOPS_PROMETHEUS_PASSWORD).
-    type: str
-  prometheus_ca_cert:
-    description: File with the certificates that Prometheus is checked against. Falls back to E(AIOPS_PROMETHEUS_CA_CERT).
-    type: path
-  prometheus_validate_certs:
-    description: Whether the certificate of Prometheus is checked. Falls back to E(AIOPS_PROMETHEUS_VALIDATE_CERTS), else it is.
-    type: bool
-  prometheus_labels:
-    description: Labels that the series must have, such as C(cluster), where one Prometheus holds several clusters.
-    type: dict
-    default: {}
   prometheus_query:
     description: With O(resource=custom), the expression in PromQL that gives the load, as one series.
     type: str

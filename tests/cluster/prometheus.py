@@ -9,6 +9,7 @@ with serve(directory, scraping(cluster, directory)) as url:
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -114,10 +115,11 @@ def _file(directory: Path, name: str, encoded: str) -> str:
 
 
 @contextmanager
-def serve(directory: Path, config: Mapping[str, Any] | None = None, host: str = "127.0.0.1") -> Iterator[str]:
+def serve(directory: Path, config: Mapping[str, Any] | None = None, host: str = "127.0.0.1", arguments: Sequence[str] = ()) -> Iterator[str]:
     """Start Prometheus and give its URL; it is stopped, and what it stored removed, at the end.
 
-    directory: for its files; blocks that lie in directory/data are served. Raises ClusterError when it does not start.
+    directory: for its files; blocks that lie in directory/data are served. arguments: further ones of its command line.
+    Raises ClusterError when it does not start.
     """
     program = programs()["prometheus"]
     data, log = directory / "data", directory / "prometheus.log"
@@ -129,7 +131,7 @@ def serve(directory: Path, config: Mapping[str, Any] | None = None, host: str = 
     command = ["timeout", "--kill-after=5", LONGEST, str(program), f"--config.file={directory}/prometheus.yml", f"--storage.tsdb.path={data}"]
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [*command, f"--web.listen-address={host}:{port}", "--storage.tsdb.retention.time=10y", "--log.level=warn"],
+            [*command, f"--web.listen-address={host}:{port}", "--storage.tsdb.retention.time=10y", "--log.level=warn", *arguments],
             cwd=directory,
             env={"PATH": os.environ.get("PATH", ""), "HOME": str(directory)},
             stdin=subprocess.DEVNULL,
@@ -163,13 +165,53 @@ def _complaint(process: subprocess.Popen[bytes], url: str) -> str:
         return str(error)
 
 
-def blocks(directory: Path, lines: Iterator[str]) -> float:
+def blocks(directory: Path, lines: Iterable[str]) -> float:
     """Write samples (lines of OpenMetrics, with times, in their order) as blocks into directory/data; returns the seconds that it took."""
     source = directory / "samples.txt"
-    with source.open("w", encoding="utf-8") as stream:
-        stream.writelines(f"{line}\n" for line in lines)
-        stream.write("# EOF\n")
+    _text(source, lines)
     begun = time.monotonic()
-    run([programs()["promtool"], "tsdb", "create-blocks-from", "openmetrics", source, directory / "data"], timeout=600)
+    _build(source, directory / "data")
     source.unlink()
     return time.monotonic() - begun
+
+
+def cached_blocks(directory: Path, lines: Iterable[str], key: str = "") -> bool:
+    """The same, with blocks that are kept in the cache; returns whether they had to be built.
+
+    They are kept under a digest of the lines, or of ``key``, which then stands for them: it names all that they depend on, and they are not read
+    where it is known. Times in the lines must not depend on the time of the run.
+    """
+    cache = paths().cache / "samples"
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as work:
+        source = Path(work) / "samples.txt"
+        digest = hashlib.sha256(key.encode()).hexdigest() if key else _text(source, lines)
+        kept = cache / digest
+        built = not kept.is_dir()
+        if built:
+            if key:
+                _text(source, lines)
+            _build(source, Path(work) / "data")
+            try:
+                (Path(work) / "data").rename(kept)
+            except OSError:  # somebody else was quicker
+                if not kept.is_dir():
+                    raise
+    shutil.copytree(kept, directory / "data", dirs_exist_ok=True)
+    return built
+
+
+def _text(source: Path, lines: Iterable[str]) -> str:
+    """Write the lines, and what ends them; returns a digest of them."""
+    digest = hashlib.sha256()
+    with source.open("w", encoding="utf-8") as stream:
+        for line in lines:
+            digest.update(f"{line}\n".encode())
+            stream.write(f"{line}\n")
+        stream.write("# EOF\n")
+    return digest.hexdigest()
+
+
+def _build(source: Path, data: Path) -> None:
+    """The text is read once for every block, so that few long blocks are many times quicker than many of the usual two hours."""
+    run([programs()["promtool"], "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=8760h", "--quiet", source, data], timeout=900)

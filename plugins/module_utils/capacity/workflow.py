@@ -21,6 +21,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, NotFound
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
+from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.spec import PROMETHEUS
 
 Object = dict[str, Any]
 Progress = Callable[[float, float, str], None]
@@ -29,15 +30,7 @@ LISTS = {"Deployment": "deployments", "StatefulSet": "statefulsets"}
 RESOURCES = ("cpu", "memory", "custom")
 SOURCES = ("auto", "metrics", "prometheus")
 _NAME = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
-_PROMETHEUS: dict[str, Any] = {
-    "prometheus_url": {"type": "str"},
-    "prometheus_token": {"type": "str", "no_log": True},
-    "prometheus_token_file": {"type": "path"},
-    "prometheus_username": {"type": "str"},
-    "prometheus_password": {"type": "str", "no_log": True},
-    "prometheus_ca_cert": {"type": "path"},
-    "prometheus_validate_certs": {"type": "bool"},
-    "prometheus_labels": {"type": "dict", "default": {}},
+_CUSTOM: dict[str, Any] = {
     "prometheus_query": {"type": "str"},
     "prometheus_unit": {"type": "str", "default": ""},
     "prometheus_target": {"type": "float"},
@@ -56,7 +49,8 @@ _RECOMMENDING: dict[str, Any] = {
 SPEC: dict[str, Any] = {
     **CONNECTION,
     **EXECUTOR,
-    **_PROMETHEUS,
+    **PROMETHEUS,
+    **_CUSTOM,
     **_RECOMMENDING,
     "namespace": {"type": "str"},
     "workload": {"type": "str"},

@@ -8,6 +8,7 @@ Times are seconds since 1970 in the server's clock.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -18,6 +19,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import raw
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError, BadInput, library
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import MASK, redact
+from ansible_collections.aiops.k8s.plugins.module_utils.prometheus import packed
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.options import Settings, settings
 
 POINTS = 11_000  # per series: Prometheus refuses more
@@ -27,6 +29,14 @@ _QUOTED = 300  # characters of what the server says
 _REDIRECTS = 3
 _WHOSE = re.compile(r"^(?:<[^>]*>|\w+\([^)]*\)): ")  # which object of urllib3's an error happened to
 _WARNINGS = 10  # that are kept of one client
+_TENANT = "X-Scope-OrgID"
+_BUSY = 429
+_TOO_LONG = re.compile(
+    r"query length|time range exceeds"
+)  # of Mimir and Cortex: a smaller part of the same window would be refused as well
+_TOO_MUCH = re.compile(
+    r"too many (?:samples|points|series)|exceed|max(?:imum)? (?:number|series)|\blimit\b.* violated|cannot select more than"
+)
 
 
 class PrometheusError(AiopsError):
@@ -49,6 +59,14 @@ class QueryRefused(PrometheusError, BadInput):
     """Prometheus does not understand the query, or cannot carry it out."""
 
 
+class TooMuch(QueryRefused):
+    """The query is right, and has more series or samples than the server lets one query have."""
+
+
+class Busy(PrometheusUnreachable):
+    """The server takes no further query for now (status 429)."""
+
+
 class AnswerTooLarge(PrometheusError):
     """The answer has more than LIMIT bytes."""
 
@@ -64,6 +82,13 @@ class Series(NamedTuple):
     values: list[list[float]]
 
 
+class Found(NamedTuple):
+    """``samples``: how many the server loaded, where it says so."""
+
+    series: list[packed.Packed]
+    samples: int | None
+
+
 class Prometheus:
     """One Prometheus as one identity. ``warnings`` holds what the server remarked, and what is to be said about the connection."""
 
@@ -77,6 +102,8 @@ class Prometheus:
         elif chosen.username:
             basic = library("urllib3").make_headers(basic_auth=f"{chosen.username}:{chosen.password}")
             self._headers.append(("Authorization", basic["authorization"]))
+        if chosen.tenant:
+            self._headers.append((_TENANT, chosen.tenant))
         if (chosen.token or chosen.username) and chosen.address.startswith("http://"):
             self.warnings.append(f"The credentials for {chosen.address} are sent without encryption: prometheus_url is not https.")
 
@@ -89,57 +116,91 @@ class Prometheus:
         wanted = {"query": expression, "start": _number(begin), "end": _number(end), "step": _number(safe_step(begin, end, step))}
         return self._ask("query_range", wanted, option)
 
+    def grid(self, expression: str, grid: packed.Grid, *, seconds: float | None = None, option: str = "prometheus_query") -> Found:
+        """As query_range(), for many samples: arrays instead of lists, and nothing is compressed, which would cost the server most."""
+        end = grid.begin + grid.step * (grid.points - 1)
+        wanted = {"query": expression, "start": _number(grid.begin), "end": _number(end), "step": _number(grid.step)}
+        return self._packed("query_range", wanted, grid, seconds, option)
+
+    def measured(self, expression: str, at: float, *, seconds: float | None = None, option: str = "prometheus_query") -> Found:
+        """As query(), for many samples: the value of every series, or its raw samples where the expression ends in a range."""
+        return self._packed("query", {"query": expression, "time": _number(at)}, None, seconds, option)
+
     def now(self) -> float:
         """The server's clock."""
         return float(self.query("time()")[0].values[0][1])
 
     def _ask(self, what: str, parameters: Mapping[str, str], option: str) -> list[Series]:
         answer = self._answer(f"/api/v1/{what}", {**parameters, "timeout": f"{SECONDS:g}s"})
+        document = self._document(answer, option)
+        try:
+            return _series(document["data"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.not_prometheus(answer, document) from error
+
+    def _packed(self, what: str, parameters: Mapping[str, str], grid: packed.Grid | None, seconds: float | None, option: str) -> Found:
+        longest = SECONDS if seconds is None else seconds
+        answer = self._answer(f"/api/v1/{what}", {**parameters, "timeout": f"{longest:g}s", "stats": "all"}, longest, plain=True)
+        if answer.status != 200:
+            raise self.not_prometheus(answer, self._document(answer, option))
+        try:
+            found, document = packed.series(answer.body, grid)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.not_prometheus(answer, self._document(answer, option)) from error
+        for text in packed.remarks(document):
+            self._warn(text)
+        return Found(found, packed.samples(document))
+
+    def _document(self, answer: raw.Answer, option: str) -> dict[str, Any]:
+        """What a successful answer holds. Raises for every other."""
         try:
             document = json.loads(answer.body)
         except ValueError:
             document = None
         if not isinstance(document, dict) or document.get("status") not in ("success", "error"):
             raise self.not_prometheus(answer, document)
-        for text in [*(document.get("warnings") or ()), *(document.get("infos") or ())]:
+        for text in packed.remarks(document):
             self._warn(text)
         if document["status"] == "error":
-            raise self._refusal(document, option)
-        try:
-            return _series(document["data"])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self.not_prometheus(answer, document) from error
+            raise self._refusal(document, option, answer.status)
+        return document
 
     # --- the way there ---
 
-    def _answer(self, path: str, query: Mapping[str, str]) -> raw.Answer:
+    def _answer(self, path: str, query: Mapping[str, str], seconds: float | None = None, plain: bool = False) -> raw.Answer:
+        """plain: not compressed."""
         urllib3 = library("urllib3")
+        longest, path = SECONDS if seconds is None else seconds, self._chosen.prefix + path
         try:
             if self._chosen.service:
-                answer = raw.of_service(
-                    self._reader(), self._chosen.namespace, self._chosen.service, path, query, seconds=SECONDS, limit=LIMIT
-                )
+                reader = self._reader(plain)
+                answer = raw.of_service(reader, self._chosen.namespace, self._chosen.service, path, query, seconds=longest, limit=LIMIT)
             else:
-                answer = self._direct(f"{self.address}{path}?{urlencode(query)}")
+                answer = self._direct(f"{self.address}{path}?{urlencode(query)}", longest, plain)
         except raw.TooLarge as error:
             raise AnswerTooLarge(
                 f"The answer of Prometheus at {self.address} (prometheus_url) has more than {LIMIT >> 20} MB.",
                 "Take a shorter window, or aggregate the query.",
             ) from error
         except (urllib3.exceptions.HTTPError, TimeoutError) as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error, longest) from error
         _check_status(answer, self)
         return answer
 
-    def _reader(self) -> Api:
+    def _reader(self, plain: bool) -> Api:
+        """The connection to the cluster, with what Prometheus is to be told beside."""
         if self._api is None:
             raise BadInput(f"prometheus_url {self.address} needs a connection to the cluster.", "Give the address of Prometheus itself.")
-        return self._api
+        reader = copy.copy(self._api)
+        reader.headers = [*reader.headers, *(one for one in self._headers if one[0] == _TENANT)]
+        reader.pool = _Plain(reader.pool) if plain else reader.pool
+        return reader
 
-    def _direct(self, url: str) -> raw.Answer:
+    def _direct(self, url: str, seconds: float, plain: bool) -> raw.Answer:
         """Redirects are followed on the same server alone: credentials and queries go to nobody else."""
+        pool = _Plain(self._pool) if plain else self._pool
         for _hop in range(_REDIRECTS):
-            answer = raw.get(self._pool, url, self._headers, seconds=SECONDS, limit=LIMIT)
+            answer = raw.get(pool, url, self._headers, seconds=seconds, limit=LIMIT)
             if not 300 <= answer.status < 400:
                 return answer
             there = urljoin(url, answer.headers.get("Location", ""))
@@ -151,13 +212,14 @@ class Prometheus:
             "Give the address at which Prometheus itself answers, and the credentials that it asks for; this may be the page of a login.",
         )
 
-    def _unreachable(self, error: Exception) -> PrometheusUnreachable:
+    def _unreachable(self, error: Exception, seconds: float) -> PrometheusUnreachable:
         reason = getattr(error, "reason", None) or error
         text = self.quote(_WHOSE.sub("", str(reason)))
         if isinstance(error, TimeoutError) or "timed out" in text:
             return PrometheusUnreachable(
-                f"Prometheus at {self.address} (prometheus_url) does not answer within {SECONDS:g} s: {text}.",
+                f"Prometheus at {self.address} (prometheus_url) does not answer within {seconds:g} s: {text}.",
                 "Check that it is not overloaded, or take a shorter window.",
+                slow=True,
             )
         if isinstance(reason, library("urllib3").exceptions.SSLError):
             return PrometheusUnreachable(
@@ -183,15 +245,31 @@ class Prometheus:
         if sentence not in self.warnings and len(self.warnings) < _WARNINGS:
             self.warnings.append(sentence)
 
-    def _refusal(self, document: Mapping[str, Any], option: str) -> PrometheusError:
+    def _refusal(self, document: Mapping[str, Any], option: str, status: int) -> PrometheusError:
         kind, text = str(document.get("errorType") or ""), self.quote(document.get("error") or "it gives no reason")
+        if status == _BUSY or kind == "too_many_requests":
+            return self.busy(status, f": {text}")
+        if _TOO_LONG.search(text):
+            return QueryRefused(f'{option}: Prometheus at {self.address} refuses so long a window: "{text}".', "Take a shorter window.")
+        if _TOO_MUCH.search(text):
+            return TooMuch(
+                f'{option}: Prometheus at {self.address} does not carry out so large a query: "{text}".',
+                "Take a shorter window or fewer workloads at once, or raise the limit of the server.",
+            )
         if kind in ("timeout", "canceled", "unavailable", "internal"):
             return PrometheusUnreachable(
                 f"Prometheus at {self.address} (prometheus_url) failed to answer: {text}.",
                 "Try again, with a shorter window or a cheaper query.",
+                slow=True,
             )
         return QueryRefused(
             f'{option}: Prometheus refuses the query: "{text}".', "Correct the PromQL; try it in the web page of Prometheus, /graph, first."
+        )
+
+    def busy(self, status: int, said: str) -> Busy:
+        return Busy(
+            f"Prometheus at {self.address} (prometheus_url) takes no further query for now: HTTP status {status}{said}.",
+            "Try again later, or ask for fewer workloads at once.",
         )
 
     def not_prometheus(self, answer: raw.Answer, document: Any) -> NotPrometheus:
@@ -209,7 +287,7 @@ class Prometheus:
 
 def _check_status(answer: raw.Answer, server: Prometheus) -> None:
     """Raises for what never holds an answer of Prometheus' API."""
-    if answer.status not in (401, 403, 404, 502, 503, 504):
+    if answer.status not in (401, 403, 404, _BUSY, 502, 503, 504):
         return
     try:
         document = json.loads(answer.body)
@@ -228,6 +306,8 @@ def _check_status(answer: raw.Answer, server: Prometheus) -> None:
         )
         who = "The API server does not let you through to" if through else "The credentials are not accepted by"
         raise PrometheusRefused(f"{who} Prometheus at {server.address} (prometheus_url): HTTP status {answer.status}{said}.", fix)
+    if answer.status == _BUSY:
+        raise server.busy(answer.status, said)
     if answer.status == 404 and not said:
         raise server.not_prometheus(answer, document or None)
     raise PrometheusUnreachable(
@@ -235,6 +315,16 @@ def _check_status(answer: raw.Answer, server: Prometheus) -> None:
         f" {answer.status}{said}.",
         "Check the address and that its pods run, and try again.",
     )
+
+
+class _Plain:
+    """A pool whose answers are not compressed: for 14 MB a server needs 0.4 s, and 2.5 s when it has to compress them."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    def request(self, method: str, url: str, *, headers: Any, **further: Any) -> Any:
+        return self._pool.request(method, url, headers={**headers, "Accept-Encoding": "identity"}, **further)
 
 
 def connect(options: Mapping[str, Any], environment: Mapping[str, str] | None = None, api: Api | None = None) -> Prometheus | None:

@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Where in a cluster there is a Prometheus: by the labels that its common packagings give its Service."""
+"""Where in a cluster there is a Prometheus, or what answers its API: by the labels that the common packagings give its Service.
+
+Prometheus itself comes first: Thanos, VictoriaMetrics and Mimir are asked where it is not there. They keep a longer history, but may hold
+several clusters; prometheus_url names them where that is wanted.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +26,27 @@ _LABELS: tuple[Mapping[str, str], ...] = (
     {"app": "prometheus-server"},
     {"app": "prometheus"},
     {"k8s-app": "prometheus"},
+    {"app.kubernetes.io/name": "thanos-query"},
+    {"app.kubernetes.io/name": "thanos-querier"},  # OpenShift
+    {"app.kubernetes.io/name": "thanos", "app.kubernetes.io/component": "query-frontend"},
+    {"app.kubernetes.io/name": "thanos", "app.kubernetes.io/component": "query"},
+    {"app.kubernetes.io/name": "vmselect"},
+    {"app": "vmselect"},
+    {"app.kubernetes.io/name": "vmsingle"},
+    {"app": "vmsingle"},
+    {"app.kubernetes.io/name": "victoria-metrics-single"},
+    {"app": "victoria-metrics-single"},
+    {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "gateway"},
+    {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "nginx"},
+    {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "query-frontend"},
 )
+_NAME = "app.kubernetes.io/name"
+_PREFIXES = {"mimir": "/prometheus", "vmselect": "/select/0/prometheus"}  # by whose name: where the API is
 _APPS = ",".join(sorted({one["app"] for one in _LABELS if "app" in one}))
-_SELECTORS = ("app.kubernetes.io/name=prometheus", "operated-prometheus=true", "k8s-app=prometheus", f"app in ({_APPS})")
+_NAMES = ",".join(sorted({one[_NAME] for one in _LABELS if _NAME in one}))
+_SELECTORS = (f"{_NAME} in ({_NAMES})", "operated-prometheus=true", "k8s-app=prometheus", f"app in ({_APPS})")
 _OTHERS = re.compile(r"alertmanager|exporter|pushgateway|operator(?: |$)|adapter|kube-state-metrics")
-_PORT_NAMES = ("http-web", "web", "http", "prometheus", "https", "https-web")
+_PORT_NAMES = ("http-web", "web", "http", "prometheus", "http-metrics", "https", "https-web")
 _PORT = 9090
 
 
@@ -57,4 +77,6 @@ def _candidate(service: Mapping[str, Any]) -> tuple[int, str, str, str] | None:
     usual = (named[one] for one in _PORT_NAMES if one in named)
     port = next(usual, None) or next((one for one in ports if one["port"] == _PORT), ports[0])
     secure = "https:" if str(port.get("name", "")).startswith("https") else ""
-    return rank, metadata["namespace"], name, f"service://{metadata['namespace']}/{secure}{name}:{port['port']}"
+    whose = {labels.get("app"), labels.get(_NAME)}
+    prefix = next((path for owner, path in _PREFIXES.items() if owner in whose), "")
+    return rank, metadata["namespace"], name, f"service://{metadata['namespace']}/{secure}{name}:{port['port']}{prefix}"

@@ -3,8 +3,8 @@
 
 """Which Prometheus is asked, and with which credentials: options, and for those that are unset the environment.
 
-An address is http(s)://HOST[:PORT][/PREFIX], or service://NAMESPACE/NAME:PORT for a Service of the cluster that is reached through the API
-server (service://NAMESPACE/https:NAME:PORT where it speaks TLS). Anything that answers Prometheus' HTTP API will do: Thanos, Mimir,
+An address is http(s)://HOST[:PORT][/PREFIX], or service://NAMESPACE/NAME:PORT[/PREFIX] for a Service of the cluster that is reached through
+the API server (service://NAMESPACE/https:NAME:PORT where it speaks TLS). Anything that answers Prometheus' HTTP API will do: Thanos, Mimir,
 VictoriaMetrics.
 """
 
@@ -26,10 +26,12 @@ OPTIONS = (
     "prometheus_password",
     "prometheus_ca_cert",
     "prometheus_validate_certs",
+    "prometheus_tenant",
 )
 _FALSE = ("0", "false", "no", "off")
 _FORMS = "Give http(s)://HOST[:PORT][/PREFIX], or service://NAMESPACE/NAME:PORT for a Service of the cluster."
 _SERVICE = re.compile(r"(?:https?:)?[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?:[a-z0-9][-a-z0-9]*")
+_PREFIX = re.compile(r"(?:[A-Za-z0-9_][-A-Za-z0-9_.]*(?:/[A-Za-z0-9_][-A-Za-z0-9_.]*)*)?")
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
 
 
@@ -45,6 +47,8 @@ class Settings:
     password: str = dataclasses.field(default="", repr=False)
     ca_cert: str = ""
     validate_certs: bool = True
+    tenant: str = ""  # of a server with several of them: Mimir, Cortex, Thanos
+    prefix: str = ""  # of the HTTP API of a Service, as /prometheus of Mimir; part of the address of others
 
 
 def settings(options: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings | None:
@@ -60,6 +64,7 @@ def settings(options: Mapping[str, Any], environment: Mapping[str, str] | None =
     validate = str(validate).lower() not in _FALSE if validate not in (None, "") else True
     token = _plain("prometheus_token", str(chosen["prometheus_token"] or "") or _read_token(str(chosen["prometheus_token_file"] or "")))
     username, password = (_plain(name, str(chosen[name] or "")) for name in ("prometheus_username", "prometheus_password"))
+    tenant = _plain("prometheus_tenant", str(chosen["prometheus_tenant"] or "").strip())
     if address.startswith("service://"):
         if token or username:
             raise BadInput(
@@ -67,7 +72,7 @@ def settings(options: Mapping[str, Any], environment: Mapping[str, str] | None =
                 "The API server takes your own credentials and passes none on: leave them out, or give an address that can be reached"
                 " directly.",
             )
-        return _of_service(address)
+        return _of_service(address, tenant)
     parts = _split(address)
     if parts.username:
         username, password = unquote(parts.username), unquote(parts.password or "")
@@ -78,14 +83,16 @@ def settings(options: Mapping[str, Any], environment: Mapping[str, str] | None =
     ca_cert = os.path.expanduser(str(chosen["prometheus_ca_cert"] or ""))
     if ca_cert and not os.access(ca_cert, os.R_OK):
         raise BadInput(f"prometheus_ca_cert {ca_cert} cannot be read.", "Give a readable file with certificates in PEM form.")
-    return Settings(shown, "", "", token, username, password, ca_cert, validate)
+    return Settings(shown, "", "", token, username, password, ca_cert, validate, tenant)
 
 
-def _of_service(address: str) -> Settings:
-    namespace, _slash, service = address.removeprefix("service://").rstrip("/").partition("/")
-    if not _LABEL.fullmatch(namespace) or not _SERVICE.fullmatch(service):
+def _of_service(address: str, tenant: str) -> Settings:
+    namespace, _slash, rest = address.removeprefix("service://").rstrip("/").partition("/")
+    service, _slash, prefix = rest.partition("/")
+    if not _LABEL.fullmatch(namespace) or not _SERVICE.fullmatch(service) or not _PREFIX.fullmatch(prefix):
         raise BadInput(f"prometheus_url {address[:200]!r} does not name a Service and its port.", _FORMS)
-    return Settings(f"service://{namespace}/{service}", namespace, service)
+    prefix = f"/{prefix}" if prefix else ""
+    return Settings(f"service://{namespace}/{service}{prefix}", namespace, service, tenant=tenant, prefix=prefix)
 
 
 def _split(address: str) -> SplitResult:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 
-_METRICS = {"cpu": "container_cpu_usage_seconds_total", "memory": "container_memory_working_set_bytes"}
+METRICS = {"cpu": "container_cpu_usage_seconds_total", "memory": "container_memory_working_set_bytes"}
 CLUSTERS = (
     "cluster",
     "cluster_name",
@@ -23,9 +23,94 @@ CLUSTERS = (
     "k8s_cluster",
     "k8s_cluster_name",
 )  # external labels by which people tell clusters apart
-_PATTERN_LENGTH = 3000  # characters of pod names in one query: with all escapes it still fits into the address of a request
+PATTERN_LENGTH = 3000  # characters of pod names in one query: with all escapes it still fits into the address of a request
 _BEFORE_LETTERS = re.compile(r"[^A-Za-z0-9_]")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OF_REGEX = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+class Names(NamedTuple):
+    """The labels under which series say whose they are."""
+
+    namespace: str
+    pod: str
+    container: str
+
+
+USUAL = Names("namespace", "pod", "container")
+# Where a label of the scrape target has the same name, the sample's own is renamed: it is the one that counts, so it is looked for first.
+EXPORTED = Names("exported_namespace", "exported_pod", "exported_container")
+NAMES = (
+    USUAL,
+    EXPORTED,
+    Names("exported_namespace", "exported_pod", "container"),
+    Names("namespace", "exported_pod", "exported_container"),
+    Names("namespace", "exported_pod", "container"),
+    Names("namespace", "pod_name", "container_name"),  # the kubelet's until Kubernetes 1.15
+    Names(
+        "container_label_io_kubernetes_pod_namespace",
+        "container_label_io_kubernetes_pod_name",
+        "container_label_io_kubernetes_container_name",
+    ),
+    Names("kubernetes_namespace", "kubernetes_pod_name", "kubernetes_container_name"),
+    Names("kubernetes_namespace", "kubernetes_pod_name", "container_name"),
+    Names("kubernetes_namespace", "kubernetes_pod_name", "container"),
+)
+OOM_EVENTS = "container_oom_events_total"
+RESTARTS, REASON, LIMIT = (  # of kube-state-metrics
+    "kube_pod_container_status_restarts_total",
+    "kube_pod_container_status_last_terminated_reason",
+    "kube_pod_container_resource_limits",
+)
+_PERIODS = ("container_cpu_cfs_throttled_periods_total", "container_cpu_cfs_periods_total")
+
+
+class Scope(NamedTuple):
+    """Which pods: ``pattern`` is a regular expression of their names. ``labels``: what the series must have beside."""
+
+    namespaces: Sequence[str]
+    pattern: str
+    names: Names = USUAL
+    labels: Mapping[str, str] = {}
+
+    def of(self, metric: str, *further: str) -> str:
+        """The selector of a metric."""
+        names, where = self.names, "|".join(_OF_REGEX.sub(r"\\\g<0>", one) for one in sorted(set(self.namespaces)))
+        own = [f"{name}={quoted(value)}" for name, value in sorted(self.labels.items())]
+        # a series with both is of the exporter's pod where it says pod
+        foreign = ['exported_pod=""'] if names.pod == "pod" else []
+        exact = "=" if len(set(self.namespaces)) == 1 else "=~"
+        one = quoted(self.namespaces[0] if exact == "=" else where)
+        picked = [
+            f"{names.namespace}{exact}{one}",
+            f"{names.pod}=~{quoted(self.pattern)}",
+            f'{names.container}!=""',
+            f'{names.container}!="POD"',
+        ]
+        return f"{metric}{{{', '.join([*picked, *foreign, *own, *further])}}}"
+
+
+def over(function: str, scope: Scope, metric: str, seconds: float, *further: str) -> str:
+    """A function of a range, such as max_over_time, or "" for the raw samples. ``function``: its name, or quantile_over_time(0.5."""
+    selected = f"{scope.of(metric, *further)}[{_seconds(seconds)}]"
+    return f"{function}{', ' if '(' in function else '('}{selected})" if function else selected
+
+
+def throttled(scope: Scope, seconds: float) -> str:
+    """The fraction of the scheduler's periods in which a container was throttled; containers without a limit have none."""
+    by = f"sum by ({', '.join(scope.names)})"
+    part, whole = (f"{by} ({over('increase', scope, metric, seconds)})" for metric in _PERIODS)
+    return f"{part} / {whole}"
+
+
+def present(scope: Scope, step: float) -> str:
+    """Which pods have samples, for a range query. (Servers of before 2023 need a hundred times as long for timestamp() of a series.)"""
+    return f"group by ({scope.names.namespace}, {scope.names.pod}) ({over('max_over_time', scope, METRICS['memory'], step)})"
+
+
+def exactly(pods: Sequence[str]) -> str:
+    """A regular expression for these names that the server can look up one by one: nothing but alternatives."""
+    return "|".join(_OF_REGEX.sub(r"\\\g<0>", one) for one in sorted(set(pods)))
 
 
 def raw_samples(
@@ -36,7 +121,7 @@ def raw_samples(
     For CPU these are counters of seconds. Raw samples have their own times, so that a gap shows and a rate is not stretched over it.
     """
     for pattern in patterns(pods):
-        yield f"{_METRICS[resource]}{{{_selector(namespace, pattern, labels)}}}[{_seconds(seconds)}]"
+        yield f"{METRICS[resource]}{{{_selector(namespace, pattern, labels)}}}[{_seconds(seconds)}]"
 
 
 def usage(
@@ -44,7 +129,7 @@ def usage(
 ) -> Iterator[str]:
     """Queries for cores or bytes per container, for windows that hold too many raw samples. What is scraped twice counts once."""
     for pattern in patterns(pods):
-        selected = f"{_METRICS[resource]}{{{_selector(namespace, pattern, labels)}}}[{_seconds(rate_seconds)}]"
+        selected = f"{METRICS[resource]}{{{_selector(namespace, pattern, labels)}}}[{_seconds(rate_seconds)}]"
         yield f"max by ({', '.join(('pod', 'container', *CLUSTERS))}) ({'rate' if resource == 'cpu' else 'max_over_time'}({selected}))"
 
 
@@ -56,9 +141,9 @@ def patterns(pods: Sequence[str]) -> Iterator[str]:
         groups.setdefault(stem + dash, []).append(rest)
     parts: list[str] = []
     for stem, rests in groups.items():
-        for some in _portions([_escaped(rest) for rest in rests], _PATTERN_LENGTH):
+        for some in _portions([_escaped(rest) for rest in rests], PATTERN_LENGTH):
             parts.append(_escaped(stem) + (some[0] if len(some) == 1 else f"(?:{'|'.join(some)})"))
-    for several in _portions(parts, _PATTERN_LENGTH):
+    for several in _portions(parts, PATTERN_LENGTH):
         yield "|".join(several)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Iterable, Mapping, Sequence
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus import queries
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.client import NothingFound, Prometheus, Series, safe_step
+from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.packed import Packed
 
 Samples = dict[str, Any]
 Points = list[list[float]]
@@ -50,12 +51,12 @@ def workload(
     if window_seconds <= RAW_SECONDS:
         asked = queries.raw_samples(resource, namespace, pods, window_seconds + _BEFORE, labels)
         found = [series for query in asked for series in server.query(query, end, option="prometheus_url")]
-        _one_cluster(found)
+        one_cluster(found)
         return _samples(server, end, window_seconds, **from_raw(found, resource, end - window_seconds))
     step = safe_step(0, window_seconds, max(_USUAL_STEP, window_seconds / _LONG_POINTS))
     asked = queries.usage(resource, namespace, pods, max(_SHORTEST_RATE, 2 * step), labels)
     found = [series for query in asked for series in server.query_range(query, end - window_seconds, end, step, option="prometheus_url")]
-    _one_cluster(found)
+    one_cluster(found)
     known: dict[str, dict[str, Points]] = {}
     for series in found:
         known.setdefault(series.labels.get("pod", ""), {})[series.labels.get("container", "")] = series.values
@@ -94,7 +95,8 @@ def _samples(server: Prometheus, end: float, window: float, *, step_seconds: flo
     return {"from": end - window, "to": end, "source": source, "step_seconds": step_seconds, **found}
 
 
-def _one_cluster(found: Iterable[Series]) -> None:
+def one_cluster(found: Iterable[Series | Packed]) -> None:
+    """Raises BadInput where these series are of several clusters."""
     for label in queries.CLUSTERS:
         values = sorted({one.labels[label] for one in found if label in one.labels})
         if len(values) > 1:

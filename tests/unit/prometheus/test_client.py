@@ -19,6 +19,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import raw
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus import client
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.client import (
     AnswerTooLarge,
+    Busy,
     NotPrometheus,
     Prometheus,
     PrometheusError,
@@ -26,11 +27,13 @@ from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.client import
     PrometheusUnreachable,
     QueryRefused,
     Series,
+    TooMuch,
     connect,
     safe_step,
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.discovery import choose, discover
 from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.options import settings
+from ansible_collections.aiops.k8s.plugins.module_utils.prometheus.packed import Grid
 
 from tests.unit.cluster.web import Answer, Asked, Web, serve, status
 
@@ -95,6 +98,32 @@ def test_through_the_api_server(web: Web) -> None:
     assert web.asked[0].headers["Authorization"] == "Bearer t0ken"
 
 
+def test_large_queries(web: Web) -> None:
+    matrix = {"resultType": "matrix", "result": [{"metric": {"pod": "a"}, "values": [[100, "1"], [120, "3"]]}]}
+    stats = {"samples": {"totalQueryableSamples": 40, "peakSamples": 4}}
+    web.routes["GET /api/v1/query_range"] = Answer(200, {"status": "success", "data": {**matrix, "stats": stats}, "warnings": ["partial"]})
+    web.routes["GET /api/v1/query"] = Answer(200, VECTOR)
+    asked = server(web)
+    found = asked.grid("up", Grid(100, 10, 3), seconds=60)
+    assert found.samples == 40 and found.series[0].values[0] == 1 and found.series[0].values[1] != found.series[0].values[1]
+    assert web.asked[0].query == {"query": ["up"], "start": ["100.000"], "end": ["120.000"], "step": ["10.000"], "timeout": ["60s"], "stats": ["all"]}
+    assert web.asked[0].headers["Accept-Encoding"] == "identity" and asked.warnings == ["Prometheus remarks: partial."]
+    assert asked.measured("up", 5.0).samples is None and web.asked[1].query["time"] == ["5.000"]
+    assert asked.query("up") and web.asked[2].headers["Accept-Encoding"] == "gzip"
+
+
+def test_a_tenant(web: Web) -> None:
+    web.routes["GET /prometheus/api/v1/query"] = web.routes[f"GET {PROXY}/prometheus/api/v1/query"] = Answer(200, VECTOR)
+    server(web, prometheus_tenant="team-a", prometheus_url=f"{web.address}/prometheus").query("up")
+    api: Api = connect_cluster({"host": web.address, "api_key": "t0ken"}, {})
+    environment = {"AIOPS_PROMETHEUS_URL": "service://monitoring/prometheus:9090/prometheus/", "AIOPS_PROMETHEUS_TENANT": "team-b"}
+    found = connect({}, environment, api)
+    assert found is not None and found.address == "service://monitoring/prometheus:9090/prometheus"
+    assert found.measured("up", 5).series and "X-Scope-OrgID" not in dict(api.headers)
+    assert [one.headers["X-Scope-OrgID"] for one in web.asked] == ["team-a", "team-b"] and web.asked[1].headers["Authorization"] == "Bearer t0ken"
+    assert web.asked[1].headers["Accept-Encoding"] == "identity"
+
+
 def test_an_answer_that_is_too_large(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "LIMIT", 1 << 20)
     web.routes["GET /api/v1/query"] = Answer(200, b" " * (2 << 20))
@@ -115,6 +144,23 @@ ERROR = {"status": "error", "errorType": "bad_data", "error": 'invalid parameter
 PAGE = b"<html><title>Log in</title></html>"
 ANSWERS: dict[str, tuple[Answer, type[PrometheusError], str]] = {
     "wrong PromQL": (Answer(400, ERROR), QueryRefused, 'prometheus_query: Prometheus refuses the query: "invalid parameter'),
+    "too many samples": (
+        Answer(422, {**ERROR, "errorType": "execution", "error": "query processing would load too many samples into memory in query execution"}),
+        TooMuch,
+        "does not carry out so large a query",
+    ),
+    "a limit of Mimir's": (
+        Answer(422, {**ERROR, "errorType": "execution", "error": "the query exceeded the maximum number of chunks (limit: 2000000 chunks)"}),
+        TooMuch,
+        "maximum number of chunks",
+    ),
+    "too long a window": (
+        Answer(422, {**ERROR, "errorType": "execution", "error": "the query time range exceeds the limit (query length: 768h, limit: 721h)"}),
+        QueryRefused,
+        "refuses so long a window",
+    ),
+    "busy": (Answer(429, {**ERROR, "errorType": "too_many_requests", "error": "too many outstanding requests"}), Busy, "too many outstanding"),
+    "busy proxy": (Answer(429, b"slow down"), Busy, "takes no further query for now: HTTP status 429"),
     "cannot be carried out": (Answer(422, {**ERROR, "errorType": "execution", "error": "many-to-many"}), QueryRefused, '"many-to-many"'),
     "too slow": (Answer(503, {**ERROR, "errorType": "timeout", "error": "query timed out"}), PrometheusUnreachable, "query timed out"),
     "a web page": (Answer(200, PAGE), NotPrometheus, "HTTP status 200, a web page"),
@@ -134,6 +180,7 @@ ANSWERS: dict[str, tuple[Answer, type[PrometheusError], str]] = {
     "not allowed": (Answer(403, b"no"), PrometheusRefused, "The credentials are not accepted"),
     "starting": (Answer(503, b"Service Unavailable"), PrometheusUnreachable, "is not ready: HTTP status 503"),
     "gateway": (Answer(502, PAGE), PrometheusUnreachable, "is not ready: HTTP status 502"),
+    "odd series": (Answer(200, {"status": "success", "data": {"result": [{"metric": {}, "values": [[1]]}]}}), NotPrometheus, "another kind"),
     "hangs up": (Answer(0), PrometheusUnreachable, "cannot be reached"),
     "broken": (Answer(500, b"oops"), NotPrometheus, "HTTP status 500"),
 }
@@ -147,6 +194,15 @@ def test_every_answer_has_its_error(web: Web, name: str) -> None:
         server(web, prometheus_token=SECRET).query("up")
     assert found.type is error and says in str(found.value) and found.value.fix
     assert SECRET not in str(found.value) and ("prometheus_url" in str(found.value) or "prometheus_query" in str(found.value))
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_every_answer_to_a_large_query_has_its_error(web: Web, name: str) -> None:
+    answer, error, says = ANSWERS[name]
+    web.routes["GET /api/v1/query_range"] = answer
+    with pytest.raises(error) as found:
+        server(web, prometheus_token=SECRET).grid("up", Grid(0, 1, 2))
+    assert found.type is error and says in str(found.value) and SECRET not in str(found.value)
 
 
 PROXIED: dict[str, tuple[Answer, type[PrometheusError], str]] = {
@@ -270,6 +326,9 @@ def test_options_and_environment(tmp_path: Path) -> None:
         ({"prometheus_url": "service://monitoring"}, "prometheus_url"),
         ({"prometheus_url": "service://monitoring/prometheus"}, "prometheus_url"),
         ({"prometheus_url": "service://monitoring/../../secrets:80"}, "prometheus_url"),
+        ({"prometheus_url": "service://monitoring/prometheus:9090/../secrets"}, "prometheus_url"),
+        ({"prometheus_url": "service://monitoring/prometheus:9090/a?b"}, "prometheus_url"),
+        ({"prometheus_url": "http://prometheus", "prometheus_tenant": "a\r\nb: c"}, "prometheus_tenant"),
         ({"prometheus_url": "service://monitoring/prometheus:9090", "prometheus_token": SECRET}, "cannot be sent along"),
         ({"prometheus_url": "http://prom", "prometheus_token": f"{SECRET}\nX-Evil: 1"}, "prometheus_token holds a line break"),
         ({"prometheus_url": "http://prom", "prometheus_token": SECRET, "prometheus_username": "ann"}, "Both prometheus_token and"),
@@ -302,6 +361,11 @@ STACK = service("kps-prometheus", {"app": "kube-prometheus-stack-prometheus"}, (
 OPERATED = service("prometheus-operated", {"operated-prometheus": "true"}, ("http-web", 9090))
 CHART = service("prom-server", {"app.kubernetes.io/name": "prometheus", "app.kubernetes.io/component": "server"}, ("http", 80), namespace="zoo")
 SECURE = service("prometheus-k8s", {"app.kubernetes.io/name": "prometheus"}, ("https-web", 9091))
+THANOS = service("thanos-query-frontend", {"app.kubernetes.io/name": "thanos", "app.kubernetes.io/component": "query-frontend"}, ("http", 9090))
+STORE = service("thanos-storegateway", {"app.kubernetes.io/name": "thanos", "app.kubernetes.io/component": "storegateway"}, ("http", 9090))
+VICTORIA = service("vmsingle-main", {"app.kubernetes.io/name": "vmsingle"}, ("http", 8429))
+SELECT = service("vmselect-main", {"app.kubernetes.io/name": "vmselect"}, ("http", 8481))
+MIMIR = service("mimir-nginx", {"app.kubernetes.io/name": "mimir", "app.kubernetes.io/component": "nginx"}, ("http-metric", 80))
 NOT: list[dict[str, Any]] = [
     service("prom-alertmanager", {"app": "prometheus", "component": "alertmanager"}, ("http", 80)),
     service("prometheus-node-exporter", {"app": "prometheus"}, ("metrics", 9100)),
@@ -318,6 +382,12 @@ NOT: list[dict[str, Any]] = [
         ([OPERATED], "service://monitoring/prometheus-operated:9090"),
         ([CHART, *NOT], "service://zoo/prom-server:80"),
         ([SECURE], "service://monitoring/https:prometheus-k8s:9091"),
+        ([THANOS, CHART], "service://zoo/prom-server:80"),
+        ([MIMIR, STORE, THANOS, VICTORIA], "service://monitoring/thanos-query-frontend:9090"),
+        ([VICTORIA], "service://monitoring/vmsingle-main:8429"),
+        ([SELECT], "service://monitoring/vmselect-main:8481/select/0/prometheus"),
+        ([MIMIR], "service://monitoring/mimir-nginx:80/prometheus"),
+        ([STORE], None),
         (NOT, None),
         ([], None),
     ],
