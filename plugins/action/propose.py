@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Mapping
 
 from ansible_collections.aiops.k8s.plugins.module_utils import output
@@ -14,6 +15,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal impor
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import governing
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory, Record
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
+from ansible_collections.aiops.k8s.plugins.module_utils.reporting import attachments, companion
 from ansible_collections.aiops.k8s.plugins.plugin_utils.action import Action, nearest, person_present, say, width
 
 
@@ -56,7 +58,7 @@ class ActionModule(Action):
             elif self.check_mode:
                 say([*screen.proposal(document, "", document["digest"], width()), ("check mode: no record was written", "yellow")])
             else:
-                rows.append({**_row(store, _record(store, known, document)), "repeat": False})
+                rows.append({**_row(store, _record(store, known, document, proposal)), "repeat": False})
         say(_not_evaluated(result))
         return {"records": rows, "ask": ask and not self.check_mode, "repeats": [row["id"] for row in rows if row["repeat"]]}
 
@@ -83,15 +85,17 @@ def _recorded(store: Directory, known: history.History, document: dict[str, Any]
     return (found, why) if found else (None, "")
 
 
-def _record(store: Directory, known: history.History, document: dict[str, Any]) -> Record:
+def _record(store: Directory, known: history.History, document: dict[str, Any], proposal: Mapping[str, Any]) -> Record:
     """Record a proposal, show it, and end those that it takes the place of."""
-    record = store.create(document)
+    record = store.create(document, attachments.contents(proposal.get("attachments") or []))
     if record.plan is None:
         store.append(record, "closed", {"reason": "advice only: " + document["no_plan_reason"]})
+    page = os.path.join(os.path.dirname(store.document(record)), companion.file_name(record.events))
     say(
         [
             *screen.proposal(record.proposal, record.identifier, record.digest, width()),
             (f"recorded in {nearest(store.document(record))}", ""),
+            *([(f"plots in {nearest(page)}", "")] if document.get("attachments") else []),
         ]
     )
     for one in history.superseded(known, document):

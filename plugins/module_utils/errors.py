@@ -46,6 +46,9 @@ class StoreFailed(AiopsError):
     """A record could not be written; what it would have allowed was not done."""
 
 
+_PACKAGES = {"yaml": "PyYAML", "dateutil": "python-dateutil", "markdown_it": "markdown-it-py"}
+
+
 def library(name: str) -> Any:
     """Import a third-party library when it is first needed, so that start-up pays for nothing it does not use.
 
@@ -54,7 +57,8 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        package = {"yaml": "PyYAML", "dateutil": "python-dateutil"}.get(name.split(".", maxsplit=1)[0], name.split(".", maxsplit=1)[0])
+        package = name.split(".", maxsplit=1)[0]
+        package = _PACKAGES.get(package, package)
         raise MissingLibrary(
             f"The Python library {package} cannot be imported: {error}.",
             f"Install it for the Python that runs Ansible: python -m pip install {package}",

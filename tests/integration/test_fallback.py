@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, aiops.k8s contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Every command block of docs/fallback, in order, in one shell, against the real cluster: the workload is mended or scaled, or the change is undone.
+"""Every command block of docs/fallback, in order, in one shell, against the real cluster: the workload is mended, scaled or sized, or the change is undone.
 
 A block after a line that ends with FAILS is expected to fail, and has to.
 """
@@ -21,12 +21,13 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import Cluster
+from tests import backfill
+from tests.cluster import Cluster, prometheus
 from tests.integration.staging import Kubectl, deployment, is_ready, namespace, reasons
 from tests.integration.support import ROOT, begin, environment, wait
 
 PAGES = sorted((ROOT / "docs" / "fallback").glob("*.md"))
-DIAGNOSIS, SCALING = (ROOT / "docs" / "fallback" / name for name in ("manual-diagnosis.md", "manual-scaling.md"))
+DIAGNOSIS, SCALING, RIGHTSIZING = (ROOT / "docs" / "fallback" / f"manual-{name}.md" for name in ("diagnosis", "scaling", "rightsizing"))
 FAILS = "**This block has to fail:**"
 SECONDS = 240  # after which a page is stopped; on an idle machine it takes 20
 WORKS = "mkdir -p /tmp/www; exec httpd -f -p 8080 -h /tmp/www"
@@ -107,7 +108,9 @@ def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, 
         "the second release crashed",
         lambda: any({"CrashLoopBackOff", "Error"} & reasons(pod) and restarted(pod) for pod in kubectl.pods().get("web", [])),
     )
-    wait("pods of the first release that had to go are gone", lambda: not any("deletionTimestamp" in pod["metadata"] for pod in kubectl.pods()["web"]))
+    wait(
+        "pods of the first release that had to go are gone", lambda: not any("deletionTimestamp" in pod["metadata"] for pod in kubectl.pods()["web"])
+    )
     case = directory / "H-20261121-web"
     done, seconds = run(page, cluster, kubectl, directory, CASE=str(case), WITHIN="20s" if first_release == WORKS else "4s", HOLD="2")
     found = kubectl.get("deployment/web")
@@ -319,4 +322,87 @@ def test_the_record_of_scaling_by_hand_is_whole(load: str, scaled: Callable[[str
     assert digest in text and digest in (filed / "approval.txt").read_text(encoding="utf-8")
     assert all(f"## {part}" in text for part in ("Prompt", "Response snapshot", "Decision", "Outcome", "Evaluation notes"))
     assert "averageUtilization" in text and "more pods fit" in text and "vCPU requested: 0.10 now" in text
+    assert not [path.name for path in filed.iterdir() if path.name in ("nodes.txt", "requests.txt", "after.yaml")]
+
+
+# --- right-sizing ----------------------------------------------------------------------------------------------------------
+
+LARGE: dict[str, Any] = {"requests": {"cpu": "250m", "memory": "300Mi", "ephemeral-storage": "8Mi"}, "limits": {"memory": "512Mi"}}
+SMALL: dict[str, Any] = {"requests": {"cpu": "195m", "memory": "150Mi", "ephemeral-storage": "8Mi"}, "limits": {"memory": "150Mi"}}
+# A program that wants a limit of 200Mi at its start: nothing of what a week of usage tells
+NEEDS_LIMIT = f"[ $LIMIT -ge 200000000 ] || exit 1; {WORKS}"
+LIMIT = [{"name": "LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}}]
+# how the page ends -> (what the container does, seconds for the proof)
+SIZES = {"it runs with less": (WORKS, "60s"), "it does not start with less": (NEEDS_LIMIT, "5s")}
+
+
+@dataclass
+class Sized:
+    """How the page ended, and what it left."""
+
+    status: int
+    seconds: float
+    output: str
+    case: Path
+    records: Path
+    resources: dict[str, Any]
+
+
+def size_by_hand(cluster: Cluster, case: str, kubectl: Kubectl, directory: Path) -> Sized:
+    """Run a Deployment that asks for more than it needs, with a Prometheus that knows a week of its usage, and do what the page says."""
+    script, within = SIZES[case]
+    kubectl.apply(deployment(cluster, "web", script, resources=LARGE, env=LIMIT))
+    kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    (pod,) = kubectl.pods()["web"]
+    used = {"namespace": kubectl.namespace, "pod": pod["metadata"]["name"], "container": "web"}
+    prometheus.blocks(directory, backfill.history([used], 8.0, time.time()))
+    place = directory / "R-20261122-web"
+    with prometheus.serve(directory) as url:
+        done, seconds = run(RIGHTSIZING, cluster, kubectl, directory, CASE=str(place), PROMETHEUS=url, WITHIN=within, HOLD="2", WHY="no Ansible")
+    resources = kubectl.get("deployment/web")["spec"]["template"]["spec"]["containers"][0]["resources"]
+    return Sized(done.returncode, seconds, done.stdout + done.stderr, place, directory / "records", resources)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sizings(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Sized]]]:
+    """Begun with the first test of the module, so that it runs meanwhile."""
+    with namespace(cluster, "sizing") as first, namespace(cluster, "sizing") as second:
+        places = dict(zip(SIZES, ((first, tmp_path_factory.mktemp("case")), (second, tmp_path_factory.mktemp("case"))), strict=True))
+        yield begin(request, "case", lambda case: size_by_hand(cluster, case, *places[case]))
+
+
+@pytest.fixture
+def sized(sizings: dict[str, Future[Sized]], record_property: Callable[[str, object], None]) -> Callable[[str], Sized]:
+    def look(case: str) -> Sized:
+        session = sizings[case].result()
+        record_property("seconds", round(session.seconds, 1))
+        print(f"{case}: {session.seconds:.1f} s")
+        assert session.status == 0, session.output[-8000:]
+        return session
+
+    return look
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_sizing_by_hand_ends_as_the_page_says(case: str, sized: Callable[[str], Sized]) -> None:
+    session, proven = sized(case), case == "it runs with less"
+    log = (session.case / "log.txt").read_text(encoding="utf-8").splitlines()
+    steps = ["begun", "proposed", "approved", "executing", "executed", f"proven: {'yes' if proven else 'no'}"]
+    steps += [] if proven else ["rolling back", "rolled back"]
+    assert [line for line, step in zip(log, steps, strict=True) if step not in line] == [], session.output[-4000:]
+    assert session.resources == (SMALL if proven else LARGE)
+
+
+@pytest.mark.parametrize("case", SIZES)
+def test_the_record_of_sizing_by_hand_is_whole(case: str, sized: Callable[[str], Sized]) -> None:
+    session = sized(case)
+    (filed,) = (session.records / "manual").iterdir()
+    text = (filed / f"{filed.name}.misc.prompt.md").read_text(encoding="utf-8")
+    digest = (filed / "digest.txt").read_text(encoding="utf-8").strip()
+    assert digest in text and digest in (filed / "approval.txt").read_text(encoding="utf-8")
+    assert all(f"## {part}" in text for part in ("Prompt", "Response snapshot", "Decision", "Outcome", "Evaluation notes"))
+    # the figures of tests.backfill, computed by hand
+    assert re.search(r"p95 149\.\dm x 1\.3 = 194\.\dm -> request 195m \(was 250m\)", text)
+    assert "highest 115.0Mi x 1.1 = 126.5Mi -> request 150Mi (was 300Mi)" in text
+    assert "web above the memory limit of 150Mi: 0 steps" in text and "saved over 1 replicas: 55m of CPU and 150Mi of memory" in text
     assert not [path.name for path in filed.iterdir() if path.name in ("nodes.txt", "requests.txt", "after.yaml")]

@@ -200,7 +200,7 @@ def _placed(present: int, high: int, placement_of: Callable[[int], Mapping[str, 
         warnings.append(
             f"{fits - live} of the additional pods need nodes that are declared and not there yet; they wait until those have joined."
         )
-    surge = _surge(context.get("surge"), high)
+    surge = surged(context.get("surge"), high)
     total = high - present + surge
     if total > room and (room < asked or _fits(placement_of(total))[0] < total):
         warnings.append(
@@ -209,7 +209,7 @@ def _placed(present: int, high: int, placement_of: Callable[[int], Mapping[str, 
         )
 
 
-def _surge(value: Any, replicas: int) -> int:
+def surged(value: Any, replicas: int) -> int:
     """The pods that a rollout adds: a number, or a part in percent, rounded up."""
     text = str(value or "0")
     whole = text.removesuffix("%")

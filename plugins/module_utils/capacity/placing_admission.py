@@ -14,7 +14,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.capacity.placing_cluster
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import fit
 
 _KINDS = ("containers", "initContainers")
-_MUST_ASK = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
+MUST_ASK = ("cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory")
 _OF_PODS = ("pods", "count/pods")
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _CLASS_SUFFIX = ".storageclass.storage.k8s.io/"
@@ -153,15 +153,15 @@ def _room(quota: Object, pod: Object, objects: Objects, claims: list[Object], co
     used = (quota.get("status") or {}).get("used") or {}
     name = quota["metadata"]["name"]
     costs = _of_claims(claims, count, objects)
-    if _takes(quota, pod):
+    if takes(quota, pod):
         lacking = sorted(
-            {key for key in hard if key in _MUST_ASK for one in containers(pod) if key not in _counted(one["resources"])}
+            {key for key in hard if key in MUST_ASK for one in containers(pod) if key not in counted(one["resources"])}
             if not pod["spec"].get("resources")
             else ()
         )
         if lacking:
             return Room(0, f"ResourceQuota {name} counts {', '.join(lacking)}, and not every container says how much it wants of it.")
-        costs.update(_of_pod(pod))
+        costs.update(of_pod(pod))
     least: Room | None = None
     for key in sorted(hard):
         cost = costs.get(key, 0.0)
@@ -179,12 +179,12 @@ def _room(quota: Object, pod: Object, objects: Objects, claims: list[Object], co
     return least
 
 
-def _counted(resources: Mapping[str, Any]) -> set[str]:
+def counted(resources: Mapping[str, Any]) -> set[str]:
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
     return {*requests, *(f"requests.{name}" for name in requests), *(f"limits.{name}" for name in limits)}
 
 
-def _of_pod(pod: Object) -> dict[str, float]:
+def of_pod(pod: Object) -> dict[str, float]:
     """Quota key -> what one pod uses of it."""
     costs: dict[str, float] = {key: 1.0 for key in _OF_PODS}
     for name, value in fit.requests(pod).items():
@@ -217,7 +217,7 @@ def _of_claims(claims: list[Object], count: int, objects: Objects) -> dict[str, 
     return costs
 
 
-def _takes(quota: Object, pod: Object) -> bool:
+def takes(quota: Object, pod: Object) -> bool:
     """Whether a quota's scopes take the pod."""
     scopes = [{"scopeName": name, "operator": "Exists"} for name in quota["spec"].get("scopes") or []]
     scopes += (quota["spec"].get("scopeSelector") or {}).get("matchExpressions") or []

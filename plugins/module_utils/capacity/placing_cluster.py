@@ -189,10 +189,13 @@ def _resized(pod: Object) -> Object:
     }
     if not given:
         return pod
+    pending = (one for one in pod["status"].get("conditions") or [] if one.get("type") == "PodResizePending" and one.get("status") == "True")
+    infeasible = any(one.get("reason") == "Infeasible" for one in pending)
     containers = []
     for container in pod["spec"].get("containers") or []:
         resources = container.get("resources") or {}
-        most = dict(resources.get("requests") or {})
+        # what no node can give is not reckoned with
+        most = {} if infeasible and container["name"] in given else dict(resources.get("requests") or {})
         for other in given.get(container["name"], []):
             most.update({name: text for name, text in other.items() if fit.size(text) > fit.size(most.get(name))})
         containers.append({**container, "resources": {**resources, "requests": most}})

@@ -165,7 +165,7 @@ class Run:
 
     def fill(self, count: int) -> int:
         """Place replicas where nothing but each node's own room matters, however many there are."""
-        found = self.candidates()
+        found = list(self.candidates())  # a copy: nodes that are full leave the run's own list meanwhile
         heap = [(-self._scores.local(slot), index) for index, slot in enumerate(found)]
         heapq.heapify(heap)
         while heap and len(self.placed) < count:

@@ -14,7 +14,7 @@ It can be saved and replayed. Never reads Secrets or ConfigMaps.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import lists
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api, ApiError, segment
@@ -80,13 +80,17 @@ _OPTIONAL = {
 _ESSENTIAL = ("pods", "nodes", *(name for name, source in _MANAGED.items() if source.essential))
 
 
-def take(api: Api, namespace: str) -> Snapshot:
-    """Read it. ``namespace``: that of the workloads, "" for all. Raises Forbidden, NotFound (no such namespace), Unreachable, ApiError."""
+def take(api: Api, namespace: str, also: Collection[str] = (), whole: Collection[str] = ()) -> Snapshot:
+    """Read it. ``namespace``: that of the workloads, "" for all; also: names of further lists (lists.py) of it;
+    whole: those that are read for the whole cluster nevertheless.
+
+    Raises Forbidden, NotFound (no such namespace), Unreachable, ApiError.
+    """
     with without_collector(), ThreadPoolExecutor(_PARALLEL) as pool:
         who, groups = pool.submit(identity, api), pool.submit(api.get, "/apis")
         futures = {
             **{name: pool.submit(lists.read, api, name, "") for name in _EVERYWHERE},
-            **{name: pool.submit(lists.read, api, name, namespace) for name in _INSIDE},
+            **{name: pool.submit(lists.read, api, name, "" if name in whole else namespace) for name in (*_INSIDE, *also)},
             **{name: pool.submit(_read, api, name, source, namespace) for name, source in (_MANAGED | _OPTIONAL).items()},
         }
         answers = {name: future.result() for name, future in futures.items()}

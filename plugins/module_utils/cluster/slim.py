@@ -99,6 +99,8 @@ class Pods(Keeper):
         conditions = status.get("conditions") or ()
         if status.get("phase") != "Running" or any(one.get("status") != "True" for one in conditions):
             return False
+        if any(str(one.get("type")).startswith("PodResize") for one in conditions):
+            return False  # what its node has given it counts until it is over
         return all(self._has_run_quietly(one) for name in _STATUSES for one in status.get(name) or ())
 
     def _has_run_quietly(self, status: Object) -> bool:

@@ -36,7 +36,7 @@ OFFLINE = (
     Check("R16", "No proposal waits for a decision past its SLA", _SLA, WARNING, "waiting proposals"),
     Check("R17", "Operations are ended, and what became of them is recorded", _OUTCOME, WARNING, "approved records"),
     Check("R18", "No stored policy is laxer than the policy file in force", _DECIDES, WARNING, "records with a plan"),
-    Check("R19", "The PHR is there and says what the record says", _STORED, ERROR, "records"),
+    Check("R19", "The PHR and its plots are there and say what the record says", _STORED, ERROR, "records"),
     Check("R20", "Records hold no secrets", _SECRETS, ERROR, "records"),
     Check("R21", "Records are those that the git remote holds, and its history was not rewritten", _STORED, ERROR, "records"),
     Check("R22", "Records still hold everything that an earlier report saw", _STORED, ERROR, "records of the earlier report"),

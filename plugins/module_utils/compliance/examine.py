@@ -37,6 +37,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.operation import (
 )
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.record import Event, last
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.rules import Rules
+from ansible_collections.aiops.k8s.plugins.module_utils.reporting import attachments
 
 Found = Iterator[tuple[str, str]]
 _FORGED = "Compare the record with a backup, and ask who wrote it; nothing is carried out from it."
@@ -231,7 +232,15 @@ def _laxer(subject: Subject) -> Found:
             )
 
 
+def _attached(subject: Subject) -> Found:
+    if attachments.of(subject.events):
+        with files.folder(subject.context.store.path) as directory:
+            for problem in attachments.problems(directory, subject.events):
+                yield problem, "Restore the file from a backup; without it nobody sees what the approver was shown."
+
+
 def _document(subject: Subject) -> Found:
+    yield from _attached(subject)
     store = subject.context.store
     path = store.document(subject.record)
     again = (
