@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / ".build" / "lanes"
 TOOL = [sys.executable, "-m", "tests.cluster"]
 # integration tests of capacity and engines go with the others, so that the lanes take about the same time
-CAPACITY = [f"tests/integration/test_{name}.py" for name in ("cage", "fallback", "hands", "kagent", "load", "placement", "scale", "setup")]
+CAPACITY = [
+    f"tests/integration/test_{name}.py"
+    for name in ("cage", "fallback", "hands", "history", "kagent", "load", "placement", "recorder", "resize", "rightsize", "scale")
+]
 LANES = {
     "operations": ["tests/integration", *(f"--ignore={path}" for path in CAPACITY)],
     "the others": ["tests/faults", "tests/quality", *CAPACITY, "tests/unit"],
