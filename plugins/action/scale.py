@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity.workflow import RULES, SPEC, scale
-from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock, history
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import history
 from ansible_collections.aiops.k8s.plugins.module_utils.options import connections
-from ansible_collections.aiops.k8s.plugins.plugin_utils.action import LocalAction, say
-
-_EVERY = 15.0  # seconds between two lines of progress
+from ansible_collections.aiops.k8s.plugins.plugin_utils.action import LocalAction, Shown
 
 
 class ActionModule(LocalAction):
@@ -23,16 +20,4 @@ class ActionModule(LocalAction):
     def act(self, options: dict[str, Any]) -> dict[str, Any]:
         if options["records_dir"] and not options["history"]:
             options["history"] = history.read(self.records_of(options))
-        return scale(options, *connections(options), progress=Shown())
-
-
-class Shown:
-    """Progress as lines: at most one in so many seconds, and the last."""
-
-    def __init__(self) -> None:
-        self._at = 0.0
-
-    def __call__(self, done: float, wanted: float, seen: str) -> None:
-        if done >= wanted or time.monotonic() - self._at >= _EVERY:
-            self._at = time.monotonic()
-            say([(f"  {clock.span(done):>8} of {clock.span(wanted)} of load sampled: {seen}", "")])
+        return scale(options, *connections(options), progress=Shown("of load sampled"))

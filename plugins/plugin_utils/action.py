@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from typing import Any, Mapping
 
 from ansible.plugins.action import ActionBase
@@ -15,12 +16,14 @@ from ansible.utils.display import Display
 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import forget
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import AiopsError
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact, redact_object
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.screen import Line
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.store import Directory
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
 from ansible_collections.aiops.k8s.plugins.module_utils.options import RECORDS
 
+_EVERY = 15.0  # seconds between two lines of progress
 _WIDEST = 100  # columns: longer lines are hard to read
 _RUNNERS = ("AWX_ISOLATED_DATA_DIR", "AWX_PRIVATE_DATA_DIR", "RUNNER_OMIT_EVENTS", "JOB_ID", "TOWER_HOST")
 
@@ -95,6 +98,18 @@ def say(lines: list[Line]) -> None:
     display = Display()
     for text, colour in lines:
         display.display(text, color=colour or None)
+
+
+class Shown:
+    """Progress of what takes its time, as lines: at most one in so many seconds, and the last. ``what``: the end of ``30 s of 5 min ...``."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._at = what, 0.0
+
+    def __call__(self, done: float, wanted: float, seen: str) -> None:
+        if done >= wanted or time.monotonic() - self._at >= _EVERY:
+            self._at = time.monotonic()
+            say([(f"  {clock.span(done):>8} of {clock.span(wanted)} {self._what}: {seen}", "")])
 
 
 def width() -> int:

@@ -15,7 +15,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils.cluster import workload 
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.analysis import analyse, failing_workloads
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.finding import Finding
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import quantity
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.advice import commands
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.model import Bounds, Remedy
 from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.remedy.table import propose
@@ -58,7 +58,7 @@ RULES: dict[str, Any] = {"required_by": {"workload": "namespace", "pod": "namesp
 def diagnose(options: Mapping[str, Any], reader: Callable[[], Api], executor: Callable[[], Api]) -> dict[str, Any]:
     """The result of the module diagnose: {cluster, user, findings, proposals, coverage, timings}. Options as the module's."""
     _check(options)
-    bounds = Bounds(_memory_cap(options["memory_limit_max"]))
+    bounds = Bounds(quantity.option("memory_limit_max", options["memory_limit_max"], "8Gi"))
     started = time.monotonic()
     snapshot = (
         saved.load(options["replay"], snapshots.SCHEMA, ("pods", "replicasets"))
@@ -215,16 +215,6 @@ def _plan(view: View, finding: Finding, remedy: Remedy, options: Mapping[str, An
         executor=executor,
     )
     return ({**built, "notes": [*remedy.notes, *(f"what it does not do: {one}" for one in remedy.leaves)]} if built else None), refusal
-
-
-def _memory_cap(text: str) -> float:
-    try:
-        cap = amount(text)
-    except ValueError as error:
-        raise BadInput(f"memory_limit_max is {text!r}: {error}.", "Give a quantity such as 8Gi.") from error
-    if cap <= 0:
-        raise BadInput(f"memory_limit_max is {text!r}, which is not above 0.", "Give a quantity such as 8Gi.")
-    return cap
 
 
 def _check(options: Mapping[str, Any]) -> None:

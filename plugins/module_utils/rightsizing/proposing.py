@@ -12,8 +12,8 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import objects
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.pod import is_ready
-from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import amount, cpu, memory
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, GateRefused
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts.quantity import cpu, memory
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import GateRefused
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import checks, clock, drafting, history, plan as plans, resizable
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.digest import digest
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.redact import redact
@@ -26,17 +26,6 @@ RUNBOOK = "docs/runbooks/rightsizing-decisions.md"
 REMEDY = "change_requests_and_limits"
 _WRITE: dict[str, Callable[[float], str]] = {"cpu": cpu, "memory": memory}
 _WHAT = {"cpu": "CPU", "memory": "memory"}
-
-
-def quantity(option: str, text: str) -> float:
-    """Cores or bytes of an option. Raises BadInput."""
-    try:
-        value = amount(text)
-    except ValueError as error:
-        raise BadInput(f"{option} is {text!r}: {error}.", "Give a quantity such as 10m or 32Mi.") from error
-    if value <= 0:
-        raise BadInput(f"{option} is {text!r}, which is not above 0.", "Give a quantity such as 10m or 32Mi.")
-    return value
 
 
 def proposal(one: Analysis, snapshot: Object, options: Mapping[str, Any], executor: Callable[[], Api] | None) -> Object:

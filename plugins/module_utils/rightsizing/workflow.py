@@ -15,6 +15,7 @@ from ansible_collections.aiops.k8s.plugins.module_utils import output
 from ansible_collections.aiops.k8s.plugins.module_utils.capacity import cost
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import capacity as snapshots, saved
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
+from ansible_collections.aiops.k8s.plugins.module_utils.diagnosis.facts import quantity
 from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput
 from ansible_collections.aiops.k8s.plugins.module_utils.operation import clock
 from ansible_collections.aiops.k8s.plugins.module_utils.options import CONNECTION, EXECUTOR
@@ -174,7 +175,7 @@ def _check(options: Mapping[str, Any]) -> None:
             "Read at least as many days as a workload must have been stable for.",
         )
     for name in ("cpu_floor", "memory_floor", "cpu_step", "memory_step"):
-        proposing.quantity(name, options[name])
+        quantity.option(name, options[name], "10m or 32Mi")
     if options["source"] == "recorder" and not options["store"] and not options["replay"]:
         raise BadInput("source is recorder, and store is not given.", "Give the file that record_usage writes.")
 

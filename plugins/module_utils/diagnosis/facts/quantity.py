@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
-from ansible_collections.aiops.k8s.plugins.module_utils.errors import library
+from ansible_collections.aiops.k8s.plugins.module_utils.errors import BadInput, library
 
 
 def amount(quantity: str | int) -> float:
     """Bytes or cores. Raises ValueError."""
     return float(library("kubernetes.utils.quantity").parse_quantity(quantity))
+
+
+def option(name: str, text: str, example: str) -> float:
+    """Cores or bytes, above 0, of an option. Raises BadInput, which names it."""
+    try:
+        value = amount(text)
+    except ValueError as error:
+        raise BadInput(f"{name} is {text!r}: {error}.", f"Give a quantity such as {example}.") from error
+    if value <= 0:
+        raise BadInput(f"{name} is {text!r}, which is not above 0.", f"Give a quantity such as {example}.")
+    return value
 
 
 def cpu(cores: float) -> str:
