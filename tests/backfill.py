@@ -22,8 +22,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import kubernetes  # type: ignore[import-untyped]
+import kubernetes
+import kubernetes.dynamic
 
 from tests.cluster.prometheus import blocks, serve
 
@@ -59,9 +61,11 @@ def _labels(labels: dict[str, str]) -> str:
 
 def containers(namespace: str, selector: str) -> list[dict[str, str]]:
     """Those of the pods that there are, in the cluster of KUBECONFIG."""
-    kubernetes.config.load_kube_config()
-    found = kubernetes.client.CoreV1Api().list_namespaced_pod(namespace, label_selector=selector).items
-    return [{"namespace": namespace, "pod": pod.metadata.name, "container": one.name} for pod in found for one in pod.spec.containers]
+    client: Any = kubernetes.dynamic.DynamicClient(kubernetes.config.new_client_from_config())  # type: ignore[no-untyped-call]
+    found = client.resources.get(api_version="v1", kind="Pod").get(namespace=namespace, label_selector=selector).to_dict()["items"]
+    return [
+        {"namespace": namespace, "pod": pod["metadata"]["name"], "container": one["name"]} for pod in found for one in pod["spec"]["containers"]
+    ]
 
 
 def main() -> int:

@@ -49,7 +49,7 @@ def test_types_of_the_collection() -> None:
 
 
 def test_types_of_the_tools() -> None:
-    tools = ("cluster", "corpus", "bench", "person.py", "demo.py", "scripted_llm.py", "small_model.py")
+    tools = ("cluster", "corpus", "bench", "backfill.py", "person.py", "demo.py", "scripted_llm.py", "small_model.py")
     run(sys.executable, "-m", "mypy", *(f"tests/{one}" for one in tools), cwd=ROOT)
 
 

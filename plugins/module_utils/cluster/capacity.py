@@ -4,7 +4,8 @@
 """One collecting step for questions of capacity: the whole cluster's nodes and pods, and what concerns one namespace, in parallel.
 
     schema, taken_at, cluster{uid, server, version}, user, namespace
-    objects{pods[], nodes[], deployments[], ...}   API objects, slimmed; those that can be scaled with the names of who manages their fields
+    objects{pods[], nodes[], deployments[], ...}   API objects, slimmed; those that can be scaled with the names of who manages their fields;
+                                                   lists that may not be read are missing, but for those of workloads, which are empty
     served[]                                       API groups that the server serves (metrics.k8s.io, keda.sh...)
     coverage{read[], not_evaluated[{what, missing}]}
 
@@ -77,6 +78,7 @@ _OPTIONAL = {
     "scaledobjects": Source("ScaledObject", "/apis/keda.sh/v1alpha1"),
     "verticalpodautoscalers": Source("VerticalPodAutoscaler", "/apis/autoscaling.k8s.io/v1"),
 }
+_WORKLOADS = {"deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions"}  # those of a list that may not be read are not seen
 _ESSENTIAL = ("pods", "nodes", *(name for name, source in _MANAGED.items() if source.essential))
 
 
@@ -107,9 +109,10 @@ def take(api: Api, namespace: str, also: Collection[str] = (), whole: Collection
     require_namespace(namespace, "namespaces" in forbidden or namespace in there, api.server)
     lacking = [{"what": name, "missing": verb} for name, verb in forbidden.items()]
     lacking += [{"what": name, "missing": answers[name][1]} for name in _OPTIONAL if answers[name][1] not in ("", _NOT_SERVED)]
+    unread = {one["what"] for one in lacking} - _WORKLOADS
     return {
         **head(SCHEMA, api, namespace, cluster, user, version),
-        "objects": objects,
+        "objects": {name: items for name, items in objects.items() if name not in unread},  # a list that is missing is not an empty one
         "served": served,
         "coverage": {"read": [name for name in answers if not answers[name][1]], "not_evaluated": lacking + unidentified(cluster)},
     }

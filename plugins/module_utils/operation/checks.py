@@ -71,12 +71,17 @@ def with_resized(checks: Sequence[Mapping[str, Any]], change: Mapping[str, Any])
     return [{**check, **({"resized": wanted} if check["type"] == "available" else {})} for check in checks]
 
 
+def _which(check: Mapping[str, Any]) -> str:
+    """Codes of findings are one word; pods for which there is a sentence are only to be replaced."""
+    return "former" if all(" " in pod["reason"] for pod in check.get("failing") or [{"reason": ""}]) else "failing"
+
+
 def describe(check: Mapping[str, Any]) -> str:
     """One line for the approver."""
     name = f"{check['object']['kind'].lower()}/{check['object']['name']}"
     within, hold = span(check["within_seconds"]), span(check["hold_seconds"])
     what = {
-        "status_changed": f"the status of the failing pods of {name} changes within {within}",
+        "status_changed": f"the status of the {_which(check)} pods of {name} changes within {within}",
         "available": f"all pods of {name} are of the new revision and available within {within}",
         "restarts_stable": f"then no container of {name} restarts for {hold}",
         "watch": f"then {name} stays available without restarts for {hold} (watch)",

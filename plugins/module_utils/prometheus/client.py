@@ -228,7 +228,7 @@ class Prometheus:
             )
         return PrometheusUnreachable(
             f"Prometheus at {self.address} (prometheus_url) cannot be reached: {text}.",
-            "Check the address, the network, and whether it runs. Without prometheus_url the load is sampled from metrics.k8s.io.",
+            "Check the address, the network, and whether it runs.",
         )
 
     # --- what it says ---

@@ -145,7 +145,11 @@ def _nothing(ranked: list[Analysis], batch: list[Analysis]) -> list[str]:
     """What is said of each workload for which nothing is proposed now, one sentence each."""
     if not ranked:
         return ["There is no Deployment, StatefulSet or DaemonSet: nothing to propose."]
-    return [f"{one.name}: {one.reason if one.decision != 'change' else _LATER}" for one in ranked if one not in batch]
+    return [f"{one.name}: {_why(one)}" for one in ranked if one not in batch]
+
+
+def _why(one: Analysis) -> str:
+    return _LATER if one.decision == "change" else f"{one.reason} {one.fix}".rstrip()
 
 
 _LATER = "A change is recommended, and comes in a later run: this one proposes as many as batch_workloads allows."
