@@ -6,7 +6,7 @@
     python -m tests.backfill --namespace shop --selector app=web --address FILE [--days 7.5]
 
 writes its URL to FILE once it answers, and serves until it is told to stop (SIGTERM), at the longest for half an hour. Each container of the
-selected pods gets samples every minute, under cAdvisor's names: CPU goes up and down once a day between 50m and 150m, memory between 85Mi and 115Mi.
+selected pods gets samples every minute, under cAdvisor's names: CPU goes up and down once a day between 10m and 30m, memory between 85Mi and 115Mi.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def history(pods: list[dict[str, str]], days: float, end: float) -> Iterator[str
     for labels in pods:
         used = 0.0
         for at in moments:
-            used += STEP * (0.05 + 0.10 * _day(at))
+            used += STEP * (0.01 + 0.02 * _day(at))
             yield f"container_cpu_usage_seconds_total{_labels(labels)} {used:.3f} {at:.3f}"
     yield "# TYPE container_memory_working_set_bytes gauge"
     for labels in pods:
@@ -63,9 +63,7 @@ def containers(namespace: str, selector: str) -> list[dict[str, str]]:
     """Those of the pods that there are, in the cluster of KUBECONFIG."""
     client: Any = kubernetes.dynamic.DynamicClient(kubernetes.config.new_client_from_config())  # type: ignore[no-untyped-call]
     found = client.resources.get(api_version="v1", kind="Pod").get(namespace=namespace, label_selector=selector).to_dict()["items"]
-    return [
-        {"namespace": namespace, "pod": pod["metadata"]["name"], "container": one["name"]} for pod in found for one in pod["spec"]["containers"]
-    ]
+    return [{"namespace": namespace, "pod": pod["metadata"]["name"], "container": one["name"]} for pod in found for one in pod["spec"]["containers"]]
 
 
 def main() -> int:

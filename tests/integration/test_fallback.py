@@ -106,11 +106,10 @@ def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, 
     kubectl.apply(deployment(cluster, "web", BROKEN, replicas=2))
     wait(
         "the second release crashed",
-        lambda: any({"CrashLoopBackOff", "Error"} & reasons(pod) and restarted(pod) for pod in kubectl.pods().get("web", [])),
+        lambda: any({"CrashLoopBackOff", "Error"} & reasons(pod) and restarted(pod) for pod in kubectl.pods().get("web", []) if runs(pod, BROKEN)),
+        SECONDS,
     )
-    wait(
-        "pods of the first release that had to go are gone", lambda: not any("deletionTimestamp" in pod["metadata"] for pod in kubectl.pods()["web"])
-    )
+    wait("pods of the first release that had to go are gone", lambda: settled(kubectl), SECONDS)
     case = directory / "H-20261121-web"
     done, seconds = run(page, cluster, kubectl, directory, CASE=str(case), WITHIN="20s" if first_release == WORKS else "4s", HOLD="2")
     found = kubectl.get("deployment/web")
@@ -126,6 +125,19 @@ def by_hand(page: Path, cluster: Cluster, first_release: str, kubectl: Kubectl, 
         command,
         len(alive) == 2 and all(map(is_ready, alive)),
     )
+
+
+def runs(pod: Mapping[str, Any], script: str) -> bool:
+    return bool(pod["spec"]["containers"][0]["command"][-1] == script)
+
+
+def settled(kubectl: Kubectl) -> bool:
+    """No pod is on its way out, and for some seconds none comes or goes."""
+    pods = kubectl.pods()["web"]
+    time.sleep(4)
+    later = kubectl.pods()["web"]
+    names = [sorted(pod["metadata"]["name"] for pod in found) for found in (pods, later)]
+    return names[0] == names[1] and not any("deletionTimestamp" in pod["metadata"] for pod in later)
 
 
 def run(page: Path, cluster: Cluster, kubectl: Kubectl, directory: Path, **variables: str) -> tuple[subprocess.CompletedProcess[str], float]:
@@ -327,8 +339,8 @@ def test_the_record_of_scaling_by_hand_is_whole(load: str, scaled: Callable[[str
 
 # --- right-sizing ----------------------------------------------------------------------------------------------------------
 
-LARGE: dict[str, Any] = {"requests": {"cpu": "250m", "memory": "300Mi", "ephemeral-storage": "8Mi"}, "limits": {"memory": "512Mi"}}
-SMALL: dict[str, Any] = {"requests": {"cpu": "195m", "memory": "150Mi", "ephemeral-storage": "8Mi"}, "limits": {"memory": "150Mi"}}
+LARGE: dict[str, Any] = {"requests": {"cpu": "50m", "memory": "300Mi", "ephemeral-storage": "8Mi"}, "limits": {"memory": "512Mi"}}
+SMALL: dict[str, Any] = {"requests": {"cpu": "40m", "memory": "150Mi", "ephemeral-storage": "8Mi"}, "limits": {"memory": "150Mi"}}
 # A program that wants a limit of 200Mi at its start: nothing of what a week of usage tells
 NEEDS_LIMIT = f"[ $LIMIT -ge 200000000 ] || exit 1; {WORKS}"
 LIMIT = [{"name": "LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}}]
@@ -402,7 +414,7 @@ def test_the_record_of_sizing_by_hand_is_whole(case: str, sized: Callable[[str],
     assert digest in text and digest in (filed / "approval.txt").read_text(encoding="utf-8")
     assert all(f"## {part}" in text for part in ("Prompt", "Response snapshot", "Decision", "Outcome", "Evaluation notes"))
     # the figures of tests.backfill, computed by hand
-    assert re.search(r"p95 149\.\dm x 1\.3 = 194\.\dm -> request 195m \(was 250m\)", text)
+    assert re.search(r"p95 29\.\dm x 1\.3 = 38\.\dm -> request 40m \(was 50m\)", text)
     assert "highest 115.0Mi x 1.1 = 126.5Mi -> request 150Mi (was 300Mi)" in text
-    assert "web above the memory limit of 150Mi: 0 steps" in text and "saved over 1 replicas: 55m of CPU and 150Mi of memory" in text
+    assert "web above the memory limit of 150Mi: 0 steps" in text and "saved over 1 replicas: 10m of CPU and 150Mi of memory" in text
     assert not [path.name for path in filed.iterdir() if path.name in ("nodes.txt", "requests.txt", "after.yaml")]

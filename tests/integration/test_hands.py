@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.aiops.k8s.plugins.module_utils.capacity import measuring, proposing, workflow
+from ansible_collections.aiops.k8s.plugins.module_utils.capacity import measuring, workflow
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster import capacity, objects
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.api import Api
 from ansible_collections.aiops.k8s.plugins.module_utils.cluster.connect import connect
 from ansible_collections.aiops.k8s.plugins.module_utils.engine import kubectl_ai
+from ansible_collections.aiops.k8s.plugins.module_utils.operation import actions
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.policy import DEFAULTS
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.proposal import payload
 from ansible_collections.aiops.k8s.plugins.module_utils.operation.stores import open_store
@@ -84,7 +85,7 @@ def proposed(api: Api, ansible: Ansible, name: str) -> str:
     )
     proposal = result["proposals"][0]
     plan = proposal["plan"]
-    prepared = proposing.actions.prepare(api, plan["changes"][0], {})[0]
+    prepared = actions.prepare(api, plan["changes"][0], {})[0]
     document = payload({**proposal, "plan": {**plan, "changes": [prepared]}}, result, [], "a test", {}, DEFAULTS)
     return open_store(ansible.options["records_dir"], FEATURE).create(document).identifier
 

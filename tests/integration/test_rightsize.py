@@ -19,7 +19,7 @@ from tests.cluster import Cluster, prometheus
 from tests.integration.staging import Kubectl, deployment, is_ready, namespace
 from tests.integration.support import QUICK, Ansible, result_of, wait
 
-SIZE = {"requests": {"cpu": "250m", "memory": "300Mi"}, "limits": {"memory": "512Mi"}}
+SIZE = {"requests": {"cpu": "50m", "memory": "300Mi"}, "limits": {"memory": "512Mi"}}
 NAMES = ("web", "gone")
 SECONDS = 90.0
 
@@ -53,13 +53,9 @@ def autoscaler(name: str) -> dict[str, Any]:
     return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name}, "spec": spec}
 
 
-def go_early(cluster: Cluster, directory: Path) -> Stage:
-    return Stage(cluster, directory / "rightsize")
-
-
 @pytest.fixture(scope="module")
-def stage(early: dict[str, Any]) -> Iterator[Stage]:
-    found = early[__name__].result()
+def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    found = Stage(cluster, tmp_path_factory.mktemp("stage"))
     yield found
     found.ended.close()
 
@@ -80,15 +76,15 @@ def test_both_are_proposed_and_ranked(proposed: tuple[Ansible, dict[str, str], d
 
 
 def test_the_autoscaler_is_changed_with_the_request(stage: Stage, proposed: tuple[Ansible, dict[str, str], dict[str, Any]]) -> None:
-    """60 % of 250m is where it scales: 150m. Of 195m that is 77 %."""
+    """60 % of 50m is where it scales: 30m. Of 40m that is 75 %."""
     ansible, records, _result = proposed
     ansible.decide(records["web"]).ok()
     ansible("execute", record=records["web"], watch="block").ok()
     assert ansible.state(records["web"]) == "closed", ansible.record(records["web"])[-1]
     resources = stage.kubectl.get("deployment/web")["spec"]["template"]["spec"]["containers"][0]["resources"]
-    assert resources["requests"] == {"cpu": "195m", "memory": "150Mi"}
+    assert resources["requests"] == {"cpu": "40m", "memory": "150Mi"}
     assert resources["limits"]["memory"] in ("150Mi", "512Mi"), "lowered only where a start of a pod lies within the whole steps that are known"
-    assert stage.kubectl.get("hpa/web")["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 77
+    assert stage.kubectl.get("hpa/web")["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 75
 
 
 def test_a_workload_that_is_gone_meanwhile(stage: Stage, proposed: tuple[Ansible, dict[str, str], dict[str, Any]]) -> None:
