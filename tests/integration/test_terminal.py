@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import termios
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.staging import Kubectl, await_memory_kills, hungry, namespace
-from tests.integration.support import ESCAPE, QUICK, Ansible, begin, command, environment
+from tests.integration.support import ESCAPE, QUICK, Ansible, begin, command, environment, wait
 from tests.person import QUESTION, play
 
 R = "0001"
@@ -102,13 +103,22 @@ def test_interrupt_at_the_question(kubectl: Kubectl, ansible: Ansible, key: str,
     place: Any = {"cwd": str(ansible.directory), "env": environment(TERM="xterm")}
     child = pexpect.spawn(shlex.join(command("diagnose", ansible.options)), encoding="utf-8", timeout=SECONDS, **place)
     child.expect(QUESTION)
-    child.sendintr()
-    child.expect("Press 'C' to continue the play or 'A' to abort")
+    interrupt(child)
     child.send(key)
     child.expect(pexpect.EOF)
     child.close()
     assert (child.exitstatus != 0) == bool(status), child.before
     assert ansible.state(R) == "proposed" and kubectl.generation("web") == 1
+
+
+def interrupt(child: Any) -> None:
+    """Ctrl-C, once the terminal takes single keys, and again where it was thrown away: Ansible shows a question before it is ready for the answer."""
+    wait("the terminal takes single keys", lambda: not termios.tcgetattr(child.child_fd)[3] & termios.ICANON)
+    for _again in range(10):
+        child.sendintr()
+        if child.expect(["Press 'C' to continue the play or 'A' to abort", pexpect.TIMEOUT], timeout=6) == 0:
+            return
+    raise AssertionError(f"Ctrl-C is not heard: {child.before}")
 
 
 # --- what is shown -------------------------------------------------------------------------------------------------------

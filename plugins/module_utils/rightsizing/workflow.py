@@ -185,7 +185,7 @@ def _check(options: Mapping[str, Any]) -> None:
 
 
 _RANGES = (
-    ("history_days", 0.01, 90),
+    ("history_days", 1, 90),
     ("stable_days", 0, 90),
     ("min_coverage", 0, 1),
     ("min_points", 3, 1_000_000),
