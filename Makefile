@@ -9,7 +9,7 @@ COPY := $(CURDIR)/.build/real/ansible_collections/aiops/k8s
 export PATH := $(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(DEV)
 
-.PHONY: help setup demo test attack unit lint sanity molecule bench bench-scale check-small-model runbooks cluster-up cluster-down cluster-status build copy clean
+.PHONY: help setup demo test attack faults unit lint sanity molecule bench bench-scale check-small-model runbooks cluster-up cluster-down cluster-status build copy clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test: setup copy ## every test: unit, lint, types, sanity, Molecule and integrat
 attack: setup ## the attack suite on the real cluster: what was tried, what was refused
 	@$(BIN)/python -m pytest -q --durations=0 --durations-min=1000 -m attack tests/integration
 
+faults: setup ## operations struck at every point, those that make test leaves out among them
+	@AIOPS_FAULTS=all $(BIN)/python -m pytest tests/faults
+
 unit: setup ## unit tests only
 	@$(BIN)/python -m pytest tests/unit
 
@@ -61,6 +64,9 @@ bench: setup ## benchmarks on the test cluster, as tables (8 writers x 50 operat
 	@$(BIN)/python -m tests.bench.redaction
 	@$(BIN)/python -m tests.bench.load
 	@$(BIN)/python -m tests.bench.placement
+	@$(BIN)/python -m tests.bench.sizing
+	@$(BIN)/python -m tests.bench.recorder
+	@$(BIN)/python -m tests.bench.rightsizing
 
 bench-scale: setup ## benchmark with 10,000 simulated pods (several minutes)
 	@$(BIN)/python -m tests.bench.scale
